@@ -1,0 +1,142 @@
+"""A model folder in Hugging Face's layout, with one small JSON of our own."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from polyspan.decoding import Calibration
+from polyspan.errors import ModelError
+
+NATIVE_FILE = "polyspan.json"
+FORMAT_VERSION = 1
+ONNX_FILES = ("onnx/model.onnx", "model.onnx", "onnx/model_quantized.onnx", "model_quantized.onnx")
+POSITIONS_AFTER_PADDING = {
+    "camembert",
+    "data2vec-text",
+    "ibert",
+    "lilt",
+    "longformer",
+    "luke",
+    "mpnet",
+    "roberta",
+    "roberta-prelayernorm",
+    "xlm-roberta",
+    "xlm-roberta-xl",
+    "xmod",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class NativeSettings:
+    """What ``polyspan.json`` holds.
+
+    ``no_answer`` says whether the model was trained to give no answer (None: unknown); ``options`` are reading
+    options that differ from the library's defaults, by their names.
+    """
+
+    name: str = ""
+    no_answer: bool | None = None
+    calibration: Calibration = field(default_factory=Calibration)
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """The file's content."""
+        return {"format_version": FORMAT_VERSION, **asdict(self)}
+
+    @classmethod
+    def from_json(cls, content: Any, where: str) -> "NativeSettings":
+        """Read the file's content; ModelError where it is not what ``to_json`` writes."""
+        if not isinstance(content, dict) or content.get("format_version") != FORMAT_VERSION:
+            found = content.get("format_version") if isinstance(content, dict) else type(content).__name__
+            raise ModelError(f"{where}: format_version must be {FORMAT_VERSION}, found {found}; update polyspan")
+        name, no_answer, options = content.get("name", ""), content.get("no_answer"), content.get("options", {})
+        if not (isinstance(name, str) and isinstance(options, dict) and no_answer in (None, True, False)):
+            raise ModelError(f"{where}: name must be a text, options an object and no_answer null, true or false")
+        try:
+            return cls(name, no_answer, Calibration(**content.get("calibration", {})), options)
+        except (TypeError, ModelError) as error:
+            raise ModelError(f"{where}: calibration: {error}") from error
+
+
+def one_line(error: Exception) -> str:
+    """What another library's error says first, or its kind where it says nothing."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+class ModelFolder:
+    """The files of one model; nothing is loaded before it is asked for."""
+
+    def __init__(self, path: Path, name: str | None = None) -> None:
+        if not (path / "config.json").is_file():
+            raise ModelError(
+                f"{path}: no config.json there; expected a folder in Hugging Face's layout, as save_pretrained "
+                "writes it"
+            )
+        self.path = path
+        self.name = name or self.settings.name or path.resolve().name
+
+    @classmethod
+    def shipped(cls) -> "ModelFolder":
+        """The reader that comes with the package."""
+        return cls(Path(str(files("polyspan") / "assets" / "reader")))
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """``config.json``."""
+        content = self._json("config.json")
+        if not isinstance(content, dict):
+            raise ModelError(f"{self.path / 'config.json'}: expected a JSON object")
+        return content
+
+    @cached_property
+    def settings(self) -> NativeSettings:
+        """``polyspan.json``, or what goes for a folder without one."""
+        if not (self.path / NATIVE_FILE).is_file():
+            return NativeSettings()
+        return NativeSettings.from_json(self._json(NATIVE_FILE), str(self.path / NATIVE_FILE))
+
+    @property
+    def onnx_file(self) -> Path | None:
+        """The first ONNX file of the usual names."""
+        return next((self.path / name for name in ONNX_FILES if (self.path / name).is_file()), None)
+
+    @property
+    def tokenizer_file(self) -> Path | None:
+        """``tokenizer.json``, if there is one."""
+        path = self.path / "tokenizer.json"
+        return path if path.is_file() else None
+
+    @property
+    def pad_id(self) -> int:
+        """The padding token's id; where the configuration is silent, 1 in RoBERTa's family and else 0."""
+        pad_id = self.config.get("pad_token_id")
+        return pad_id if isinstance(pad_id, int) else int(self._positions_after_padding)
+
+    @property
+    def max_seq_len(self) -> int | None:
+        """How many tokens a window can hold at most; None where the positions are relative."""
+        positions = self.config.get("max_position_embeddings")
+        if not isinstance(positions, int) or positions < 1 or self.config.get("position_biased_input") is False:
+            return None
+        return positions - self.pad_id - 1 if self._positions_after_padding else positions
+
+    @property
+    def _positions_after_padding(self) -> bool:
+        """Whether the first token's position follows the padding token's id, as in RoBERTa's family."""
+        return self.config.get("model_type") in POSITIONS_AFTER_PADDING
+
+    def write_settings(self, settings: NativeSettings) -> None:
+        """Write ``polyspan.json``, whole or not at all."""
+        unfinished = self.path / f"{NATIVE_FILE}.part"
+        unfinished.write_text(json.dumps(settings.to_json(), indent=2) + "\n", encoding="utf-8")
+        unfinished.replace(self.path / NATIVE_FILE)
+
+    def _json(self, name: str) -> Any:
+        try:
+            return json.loads((self.path / name).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ModelError(f"{self.path / name}: not readable as JSON: {error}") from error

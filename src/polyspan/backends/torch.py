@@ -1,0 +1,104 @@
+"""Scoring with torch, for every architecture of ``AutoModelForQuestionAnswering``."""
+
+import inspect
+import shutil
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import numpy as np
+
+from polyspan.backends.folder import ModelFolder, one_line
+from polyspan.errors import InputError, MissingExtraError, ModelError
+from polyspan.features import Batch, PairTokenizer
+from polyspan.types import FloatArray
+
+try:
+    import torch
+    from transformers import AutoModelForQuestionAnswering, AutoTokenizer
+except ImportError as error:
+    raise MissingExtraError("a model folder without an ONNX file", "torch") from error
+
+OPENING: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+TOKENIZER_FILES = (
+    "tokenizer*.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.*",
+    "merges.txt",
+    "*.model",
+)
+
+
+class TorchScorer:
+    """A model folder opened by transformers; its own code is never run."""
+
+    def __init__(self, folder: ModelFolder, device: str | None = None, dtype: str = "float32") -> None:
+        if dtype not in DTYPES:
+            raise InputError(f"dtype must be one of {', '.join(DTYPES)}, not {dtype!r}")
+        self._device = _device("cpu" if device is None else device)
+        self._folder = folder
+        self.name = folder.name
+        self.tokenizer = _pair_tokenizer(folder)
+        self.max_seq_len = folder.max_seq_len
+        try:
+            model, info = AutoModelForQuestionAnswering.from_pretrained(
+                folder.path, dtype=DTYPES[dtype], output_loading_info=True, weights_only=True, **OPENING
+            )
+        except UnpicklingError as error:
+            raise ModelError(
+                f"{folder.path}: its pickled weights are broken or hold code, which is never run; expected a "
+                "state dict, or better model.safetensors"
+            ) from error
+        except Exception as error:  # odd configurations and broken weights fail in many ways
+            raise ModelError(f"{folder.path}: transformers cannot open it: {one_line(error)}") from error
+        if info["missing_keys"]:
+            raise ModelError(
+                f"{folder.path}: has no weights for {', '.join(sorted(info['missing_keys'])[:3])}; expected a model "
+                "fine-tuned for extractive question answering"
+            )
+        self._model = model.to(self._device).eval()
+        # RoBERTa's family has a parameter for type ids, and a single type
+        takes = inspect.signature(model.forward).parameters
+        self._takes_types = "token_type_ids" in takes and getattr(model.config, "type_vocab_size", 0) > 1
+
+    def score(self, batch: Batch) -> tuple[FloatArray, FloatArray]:
+        """Start and end logits, both float32 [windows, tokens]."""
+        given = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask}
+        if self._takes_types:
+            given["token_type_ids"] = batch.type_ids
+        with torch.inference_mode():
+            output = self._model(**{name: torch.from_numpy(ids).to(self._device) for name, ids in given.items()})
+        start, end = (logits.float().cpu().numpy() for logits in (output.start_logits, output.end_logits))
+        return start.astype(np.float32, copy=False), end.astype(np.float32, copy=False)
+
+    def save(self, folder: Path) -> None:
+        """Write configuration, safetensors and tokenizer."""
+        self._model.save_pretrained(folder)
+        if self._folder.tokenizer_file is None:
+            AutoTokenizer.from_pretrained(self._folder.path, **OPENING).save_pretrained(folder)
+        elif not folder.samefile(self._folder.path):
+            for path in [path for pattern in TOKENIZER_FILES for path in self._folder.path.glob(pattern)]:
+                shutil.copy(path, folder / path.name)
+
+
+def _device(name: str) -> torch.device:
+    """The device of that name, tried out."""
+    try:
+        return torch.empty(0, device=name).device
+    except Exception as error:  # each device type raises its own kind
+        raise InputError(f"device {name!r}: torch cannot use it: {one_line(error)}") from error
+
+
+def _pair_tokenizer(folder: ModelFolder) -> PairTokenizer:
+    """From ``tokenizer.json``, or from an old folder's vocabulary by way of transformers."""
+    if folder.tokenizer_file is not None:
+        return PairTokenizer.from_file(folder.tokenizer_file, folder.pad_id)
+    if not any(path for pattern in ("vocab.*", "*.model") for path in folder.path.glob(pattern)):
+        raise ModelError(f"{folder.path}: holds no tokenizer.json and no vocabulary")
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder.path, **OPENING).backend_tokenizer
+    except Exception as error:  # broken vocabularies fail in many ways
+        raise ModelError(f"{folder.path}: holds no tokenizer that can be read: {one_line(error)}") from error
+    return PairTokenizer(tokenizer, folder.pad_id)

@@ -1,0 +1,49 @@
+"""The command line: one thin file per command, imported when the command is used."""
+
+import sys
+from importlib import import_module
+
+import click
+
+from polyspan.errors import PolyspanError
+
+COMMANDS = {
+    "ask": "Answer a question with quotes from files and folders.",
+    "evaluate": "Run a reader over a dataset and score it.",
+    "score": "Score a file of predictions by SQuAD's official rules.",
+    "text": "Print the text of a file as offsets count it.",
+}
+
+
+class _Commands(click.Group):
+    """A group that imports a command's file only to run it or to show its help."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 -- click's signature
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 -- likewise
+        if cmd_name not in COMMANDS:
+            return None
+        command = getattr(import_module(f"polyspan.cli.{cmd_name}"), cmd_name)
+        if not isinstance(command, click.Command):
+            raise TypeError(f"polyspan.cli.{cmd_name} holds no command of that name")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 -- likewise
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="polyspan", prog_name="polyspan")
+def commands() -> None:
+    """Extractive question answering: exact quotes from your own documents, or an honest "no answer"."""
+
+
+def main() -> None:
+    """Run the command line; an expected failure is one line on stderr and exit code 2."""
+    try:
+        commands(prog_name="polyspan")
+    except PolyspanError as error:
+        click.echo(f"polyspan: {error}", err=True)
+        sys.exit(2)

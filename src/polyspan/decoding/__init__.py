@@ -1,0 +1,17 @@
+"""Start and end logits to spans, merged over windows and documents, with calibrated probabilities."""
+
+from polyspan.decoding.calibration import Calibration
+from polyspan.decoding.merge import merge_candidates
+from polyspan.decoding.snippet import snippet_span
+from polyspan.decoding.spans import Candidate, Decoded, SpanSettings, decode_window, whole_characters
+
+__all__ = [
+    "Calibration",
+    "Candidate",
+    "Decoded",
+    "SpanSettings",
+    "decode_window",
+    "merge_candidates",
+    "snippet_span",
+    "whole_characters",
+]

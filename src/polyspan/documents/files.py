@@ -1,0 +1,169 @@
+"""Which files there are, which format each has, and who reads it."""
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path, PurePath
+
+from polyspan.documents.docx import read_docx
+from polyspan.documents.html import read_html
+from polyspan.documents.limits import MAX_FILE_BYTES, MAX_TEXT_BYTES, check_bytes, check_length
+from polyspan.documents.markdown import read_markdown
+from polyspan.documents.pdf import read_pdf
+from polyspan.documents.plain import read_plain
+from polyspan.errors import DocumentError
+from polyspan.types import Document
+
+_SUFFIXES = {
+    "text": (".txt", ".text", ".log", ".rst", ".adoc", ".org", ".tex", ".csv", ".tsv", ".srt", ".vtt"),
+    "markdown": (".md", ".markdown"),
+    "html": (".html", ".htm", ".xhtml"),
+    "pdf": (".pdf",),
+    "docx": (".docx",),
+}
+_FORMATS = {suffix: kind for kind, suffixes in _SUFFIXES.items() for suffix in suffixes}
+_BINARY = ("pdf", "docx")
+_READERS = {"text": read_plain, "markdown": read_markdown, "html": read_html, "docx": read_docx}
+
+_PDF_HEADER = b"%PDF-"
+_PDF_HEADER_WITHIN = 1024  # as readers of PDF allow
+_ZIP_HEADER = b"PK\x03\x04"
+_HTML_START = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*+<(?:!doctype\s+html|html|head|body)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+_SURROGATES = re.compile("[\ud800-\udfff]")
+
+
+def read_document(path: Path, id: str | None = None) -> Document:  # noqa: A002 -- the word of Document.id
+    """Read one file. The document's id is the path as given unless ``id`` names another.
+
+    Raises:
+        DocumentError: the file is missing, too large, broken or empty, or of no supported format.
+    """
+    name = path.as_posix()
+    try:
+        size = path.stat().st_size
+        if path.is_dir():
+            raise DocumentError(f"{name}: is a folder; name the files in it")
+        if not path.is_file():
+            raise DocumentError(f"{name}: not a regular file; save its content to a file first")
+        check_bytes(size, _max_bytes(_FORMATS.get(path.suffix.lower())), name)
+        data = path.read_bytes()
+    except OSError as error:
+        raise _unreadable(error, path) from error
+    return _to_document(data, name, name if id is None else id)
+
+
+def read_bytes(data: bytes, name: str) -> Document:
+    """Read the content of a file that is called ``name``, which becomes the document's id.
+
+    The suffix of the name tells the format; the content does where the suffix is unknown.
+
+    Raises:
+        DocumentError: the content is too large, broken or empty, or of no supported format.
+    """
+    return _to_document(data, name, name)
+
+
+def find_files(paths: Sequence[Path]) -> list[Path]:
+    """Return files as given, and the supported files in folders and their subfolders, sorted; each once.
+
+    Hidden files and folders are skipped inside folders, and links to folders are not followed there.
+
+    Raises:
+        DocumentError: a path is missing, or a folder cannot be listed or holds no supported file.
+    """
+    files, errors = _find_files(paths)
+    if errors:
+        raise errors[0]
+    return files
+
+
+def read_documents(paths: Sequence[Path]) -> tuple[list[Document], list[DocumentError]]:
+    """Read files and folders (see ``find_files``); return the documents, and an error for each bad path."""
+    files, errors = _find_files(paths)
+    documents = []
+    for file in files:
+        try:
+            documents.append(read_document(file))
+        except DocumentError as error:
+            errors.append(error)
+    return documents, errors
+
+
+def _find_files(paths: Sequence[Path]) -> tuple[list[Path], list[DocumentError]]:
+    files: dict[str, Path] = {}
+    errors: list[DocumentError] = []
+    for path in paths:
+        try:
+            path.stat()
+            found = _walk(path, errors) if path.is_dir() else [path]
+        except OSError as error:
+            errors.append(_unreadable(error, path))
+            continue
+        for file in found:
+            files.setdefault(os.path.realpath(file), file)
+    return list(files.values()), errors
+
+
+def _walk(folder: Path, errors: list[DocumentError]) -> list[Path]:
+    failed: list[OSError] = []
+    found = []
+    for root, folders, names in os.walk(folder, onerror=failed.append):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        candidates = (Path(root, name) for name in names if not name.startswith("."))
+        found += [file for file in candidates if file.suffix.lower() in _FORMATS and file.is_file()]
+    errors += [_unreadable(error, folder) for error in failed]
+    if not found and not failed:
+        suffixes = " ".join(_FORMATS)
+        errors.append(DocumentError(f"{folder.as_posix()}: the folder holds no file to read; expected {suffixes}"))
+    return sorted(found)
+
+
+def _unreadable(error: OSError, path: Path) -> DocumentError:
+    where = path.as_posix() if error.filename is None else error.filename
+    return DocumentError(f"{where}: cannot be read ({error.strerror}); check the path and its permissions")
+
+
+def _to_document(data: bytes, name: str, id: str) -> Document:  # noqa: A002 -- the word of Document.id
+    if not data:
+        raise DocumentError(f"{name}: the file is empty; name a file with text")
+    kind = _format(data, name)
+    check_bytes(len(data), _max_bytes(kind), name)
+    page_starts: tuple[int, ...] = ()
+    if kind == "pdf":
+        text, page_starts = read_pdf(data, name)
+    else:
+        text = _READERS[kind](data, name)
+    # One character for one, so that page_starts stay right; surrogates could not be encoded.
+    text = _SURROGATES.sub("\ufffd", text.replace("\0", " "))
+    check_length(len(text), name)
+    if not text.strip():
+        raise DocumentError(f"{name}: holds no text; name a file with text")
+    return Document(text, id, page_starts, {"format": kind})
+
+
+def _format(data: bytes, name: str) -> str:
+    suffix = PurePath(name).suffix.lower()
+    sniffed = _sniff(data)
+    kind = _FORMATS.get(suffix, sniffed)
+    fits = {"pdf": _PDF_HEADER in data[:_PDF_HEADER_WITHIN], "docx": data.startswith(_ZIP_HEADER)}
+    if not fits.get(kind, sniffed not in _BINARY):
+        raise DocumentError(
+            f"{name}: the content is not what the suffix {suffix} says;"
+            " check that the file is whole, or give it its right suffix"
+        )
+    return kind
+
+
+def _sniff(data: bytes) -> str:
+    if data.startswith(_PDF_HEADER):
+        return "pdf"
+    if data.startswith(_ZIP_HEADER):
+        return "docx" if b"word/" in data else "text"
+    return "html" if _HTML_START.match(data) else "text"
+
+
+def _max_bytes(kind: str | None) -> int:
+    return MAX_FILE_BYTES if kind is None or kind in _BINARY else MAX_TEXT_BYTES

@@ -1,0 +1,16 @@
+"""Model folders to small ONNX files."""
+
+from polyspan.export.onnx import export_onnx
+from polyspan.export.reader import export_small_reader
+from polyspan.export.vocabulary import choose_pieces, cut_tokenizer
+from polyspan.export.weights import pack_embeddings, pack_weights, save_with_embeddings
+
+__all__ = [
+    "choose_pieces",
+    "cut_tokenizer",
+    "export_onnx",
+    "export_small_reader",
+    "pack_embeddings",
+    "pack_weights",
+    "save_with_embeddings",
+]

@@ -1,0 +1,40 @@
+"""A reader for torch to the small folder that ships."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from polyspan.backends import ModelFolder
+from polyspan.errors import ModelError
+from polyspan.export.onnx import export_onnx
+from polyspan.export.vocabulary import choose_pieces, cut_tokenizer
+from polyspan.export.weights import pack_embeddings, pack_weights, save_with_embeddings
+
+
+def export_small_reader(source: Path, out: Path, commonest: int | None = None, texts: Iterable[str] = ()) -> None:
+    """Write config.json, tokenizer.json, onnx/model.onnx (8-bit matrices) and onnx/embeddings.bin (4 bits).
+
+    Args:
+        source: a reader for torch with a Unigram tokenizer.json and word embeddings that are exact in 4 bits.
+        out: a new folder.
+        commonest: how many of the commonest pieces of the vocabulary to keep; None keeps all.
+        texts: whose pieces are kept too, if they occur a few times.
+
+    Raises:
+        ModelError: if ``source`` is no such reader.
+    """
+    folder = ModelFolder(source)
+    if folder.tokenizer_file is None:
+        raise ModelError(f"{source}: expected a tokenizer.json there")
+    tokenizer = json.loads(folder.tokenizer_file.read_text(encoding="utf-8"))
+    size = len(tokenizer["model"]["vocab"])
+    kept = list(range(size)) if commonest is None else choose_pieces(tokenizer, commonest, texts)
+    graph = export_onnx(source)
+    pack_embeddings(graph, kept)
+    pack_weights(graph)
+    save_with_embeddings(graph, out / "onnx" / "model.onnx")
+    cut = cut_tokenizer(tokenizer, kept)
+    pad = folder.config.get("pad_token_id")
+    config = {**folder.config, "vocab_size": len(kept), "pad_token_id": kept.index(pad) if pad in kept else pad}
+    (out / "tokenizer.json").write_text(json.dumps(cut, ensure_ascii=False, separators=(",", ":")), encoding="utf-8")
+    (out / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")

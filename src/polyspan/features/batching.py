@@ -1,0 +1,43 @@
+"""Windows to padded batches of like length."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from polyspan.types import Int64Array, Window
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Arrays of shape [windows, tokens]; ``attention_mask`` is 1 on tokens and 0 on padding."""
+
+    input_ids: Int64Array
+    attention_mask: Int64Array
+    type_ids: Int64Array
+
+
+def plan_batches(lengths: Sequence[int], token_budget: int) -> Iterator[list[int]]:
+    """Groups positions by length so that a padded batch holds at most ``token_budget`` tokens.
+
+    A window longer than the budget makes a batch of its own. The longest come first, so that memory
+    that a batch needs is known at once.
+    """
+    order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
+    begin = 0
+    while begin < len(order):
+        size = max(1, token_budget // max(1, lengths[order[begin]]))
+        yield order[begin : begin + size]
+        begin += size
+
+
+def collate(windows: Sequence[Window], pad_id: int) -> Batch:
+    """Pads windows to the longest of them, on the right."""
+    shape = len(windows), max(len(window.input_ids) for window in windows)
+    batch = Batch(np.full(shape, pad_id, np.int64), np.zeros(shape, np.int64), np.zeros(shape, np.int64))
+    for row, window in enumerate(windows):
+        size = len(window.input_ids)
+        batch.input_ids[row, :size] = window.input_ids
+        batch.attention_mask[row, :size] = 1
+        batch.type_ids[row, :size] = window.type_ids
+    return batch

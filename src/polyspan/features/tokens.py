@@ -1,0 +1,169 @@
+"""Texts to token ids with character offsets, without special tokens."""
+
+import re
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from polyspan.errors import ModelError
+from polyspan.types import Int32Array
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tokenizers import Encoding, Tokenizer
+
+CHUNK_CHARS = 8_000
+# A lone space splits words in every tokenizer, however it treats runs of spaces and line ends. Where a text has
+# none, behind punctuation or a combining mark is better than inside a word.
+_SEAMS = tuple(re.compile(pattern) for pattern in (r"(?<=\S) (?=\S)", r"\s(?=\S)", r"(?<=[^\w\s])(?=\w)"))
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_WHITESPACE = np.array([ord(c) for c in map(chr, range(0x3001)) if c.isspace()], np.uint32)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tokens:
+    """A text's tokens: ``ids`` [tokens] and ``offsets`` [tokens, 2] in characters, without outer whitespace.
+
+    A token of nothing but whitespace has an empty offset.
+    """
+
+    ids: Int32Array
+    offsets: Int32Array
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True, slots=True)
+class PairTemplate:
+    """The special tokens around a question and its context, and the type ids of both halves."""
+
+    prefix: tuple[int, ...]
+    middle: tuple[int, ...]
+    suffix: tuple[int, ...]
+    prefix_types: tuple[int, ...]
+    middle_types: tuple[int, ...]
+    suffix_types: tuple[int, ...]
+    question_type: int
+    context_type: int
+
+    @property
+    def size(self) -> int:
+        """How many special tokens a window holds."""
+        return len(self.prefix) + len(self.middle) + len(self.suffix)
+
+    @classmethod
+    def from_encoding(cls, pair: "Encoding") -> "PairTemplate":
+        """Read off the template from any encoded pair of non-empty texts.
+
+        Raises:
+            ModelError: if the tokenizer puts no special token before the question, so that no position is
+                left for "no answer".
+        """
+        sequences = pair.sequence_ids
+        question = [i for i, sequence in enumerate(sequences) if sequence == 0]
+        context = [i for i, sequence in enumerate(sequences) if sequence == 1]
+        if not question or not context or question[0] == 0:
+            raise ModelError(
+                "the tokenizer puts no special token before a pair of texts, but extractive readers answer "
+                "'no answer' there; give a model folder whose tokenizer.json has a post-processor"
+            )
+        parts = slice(question[0]), slice(question[-1] + 1, context[0]), slice(context[-1] + 1, None)
+        prefix, middle, suffix = (tuple(pair.ids[part]) for part in parts)
+        prefix_types, middle_types, suffix_types = (tuple(pair.type_ids[part]) for part in parts)
+        return cls(
+            prefix=prefix,
+            middle=middle,
+            suffix=suffix,
+            prefix_types=prefix_types,
+            middle_types=middle_types,
+            suffix_types=suffix_types,
+            question_type=pair.type_ids[question[0]],
+            context_type=pair.type_ids[context[0]],
+        )
+
+
+class PairTokenizer:
+    """A tokenizer stripped to what windows need; safe to use from several threads.
+
+    Truncation and padding that came with the file are switched off, special tokens written in a text are
+    read as plain text, and offsets keep the first letter of each word whatever the post-processor did.
+    """
+
+    def __init__(self, tokenizer: "Tokenizer", pad_id: int = 0) -> None:
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        self.template = PairTemplate.from_encoding(tokenizer.encode("a", "a"))
+        tokenizer.post_processor = None
+        _read_special_tokens_as_text(tokenizer)
+        self.pad_id = pad_id
+        self._tokenizer = tokenizer
+
+    @classmethod
+    def from_file(cls, path: Path, pad_id: int = 0) -> "PairTokenizer":
+        """Open a ``tokenizer.json``; ModelError where it is absent or broken."""
+        from tokenizers import Tokenizer
+
+        try:
+            tokenizer = Tokenizer.from_file(str(path))
+        except Exception as error:  # tokenizers raises bare Exception
+            raise ModelError(f"{path}: not a readable tokenizer.json: {error}") from error
+        return cls(tokenizer, pad_id)
+
+    def encode(self, text: str) -> Tokens:
+        """The tokens of a text of any length, cut into chunks at whitespace that are encoded in parallel."""
+        text = _SURROGATE.sub("\ufffd", text)
+        cuts = list(_chunk_cuts(text))
+        chunks = [text[start:end] for start, end in pairwise(cuts)]
+        encodings = self._tokenizer.encode_batch(chunks, add_special_tokens=False)
+        ids = [np.array(encoding.ids, np.int32) for encoding in encodings]
+        offsets = [
+            np.array(encoding.offsets, np.int32).reshape(-1, 2) + start
+            for start, encoding in zip(cuts, encodings, strict=False)
+        ]
+        empty = np.zeros((0, 2), np.int32)
+        return Tokens(np.concatenate([empty[:, 0], *ids]), _trimmed(text, np.concatenate([empty, *offsets])))
+
+
+def _read_special_tokens_as_text(tokenizer: "Tokenizer") -> None:
+    """Makes "</s>" in a text some plain tokens.
+
+    Unigram models hold their special tokens as pieces of text too, so those are split behind the first character.
+    """
+    from tokenizers import Regex, models, pre_tokenizers
+
+    tokenizer.encode_special_tokens = True
+    special = [token.content for token in tokenizer.get_added_tokens_decoder().values() if token.special]
+    if isinstance(tokenizer.model, models.Unigram) and special:
+        heads = "|".join(f"{re.escape(text[0])}(?={re.escape(text[1:])})" for text in special)
+        split = pre_tokenizers.Split(Regex(heads), "isolated")
+        before = tokenizer.pre_tokenizer
+        tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split] if before is None else [before, split])
+
+
+def _chunk_cuts(text: str) -> "Iterator[int]":
+    """Where chunks begin, and the text's end: past CHUNK_CHARS characters before a space, or at the next best place."""
+    start, slack = 0, CHUNK_CHARS // 4
+    yield start
+    while len(text) - start > CHUNK_CHARS + slack:
+        limit = start + CHUNK_CHARS
+        found = (seam.search(text, limit, limit + slack) for seam in _SEAMS)
+        start = next((match.start() for match in found if match), limit)
+        yield start
+    yield len(text)
+
+
+def _trimmed(text: str, offsets: Int32Array) -> Int32Array:
+    """Offsets without the whitespace that tokenizers count to a word."""
+    characters = np.frombuffer(text.encode("utf-32-le"), np.uint32)
+    places = np.arange(len(text), dtype=np.int32)
+    blank = np.isin(characters, _WHITESPACE)
+    following = np.append(np.where(blank, len(text), places), len(text))
+    preceding = np.append(0, np.where(blank, 0, places + 1))
+    start = np.minimum(np.minimum.accumulate(following[::-1])[::-1][offsets[:, 0]], offsets[:, 1])
+    end = np.maximum(np.maximum.accumulate(preceding)[offsets[:, 1]], start)
+    return np.stack([start, end], axis=1).astype(np.int32)

@@ -1,0 +1,13 @@
+"""Words where a script writes none."""
+
+import re
+
+_UNSPACED = re.compile(r"([\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff])")
+
+
+def space_characters(text: str) -> str:
+    """The text with spaces around each character of Chinese, Japanese, Thai, Lao, Burmese and Khmer.
+
+    So that word-based scores count characters there, as CMRC 2018's and MLQA's scripts do.
+    """
+    return _UNSPACED.sub(r" \1 ", text)

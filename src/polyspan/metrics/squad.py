@@ -1,0 +1,249 @@
+"""SQuAD's exact match and F1, equal to the official scripts (evaluate-v2.0, evaluate-v1.1) to the last digit.
+
+Formulas: Rajpurkar et al., 2016 (SQuAD 1.1) and 2018 (SQuAD 2.0).
+"""
+
+import functools
+import math
+import re
+import string
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from polyspan.errors import DatasetError, InputError
+from polyspan.metrics.bootstrap import bootstrap_interval
+from polyspan.metrics.signature import Signature, make_signature
+from polyspan.types import QAExample, Report
+
+Tokens = tuple[str, ...]
+
+_ARTICLES = re.compile(r"\b(a|an|the)\b")
+_WITHOUT_PUNCTUATION = str.maketrans("", "", string.punctuation)
+
+
+def normalise_answer(text: str) -> str:
+    """Lower case, no ASCII punctuation, no English articles, single spaces."""
+    return " ".join(_ARTICLES.sub(" ", text.lower().translate(_WITHOUT_PUNCTUATION)).split())
+
+
+def exact_match(gold: Sequence[str], prediction: str) -> int:
+    """SQuAD 2.0's exact match with the best of the ``gold`` texts, 0 or 1.
+
+    Gold texts that are empty once normalised do not count; where none is left (``[]`` and ``[""]`` too) the
+    question is unanswerable, and only a prediction that is empty once normalised is right.
+    """
+    return _grade([_tokens(text) for text in gold], _tokens(prediction))[0]
+
+
+def token_f1(gold: Sequence[str], prediction: str) -> float:
+    """SQuAD 2.0's F1 over the words shared with the best of the ``gold`` texts, 0 to 1.
+
+    It treats empty gold texts as ``exact_match`` does.
+    """
+    return _grade([_tokens(text) for text in gold], _tokens(prediction))[1]
+
+
+def score_squad2(
+    examples: Sequence[QAExample],
+    predictions: Mapping[str, str],
+    na_probs: Mapping[str, float] | None = None,
+    na_threshold: float = 1.0,
+    *,
+    allow_missing: bool = False,
+    source: Signature | None = None,
+    resamples: int = 1000,
+) -> Report:
+    """SQuAD 2.0's scores (0 to 100) of ``predictions`` (id to text), under the official keys in their order.
+
+    A question whose ``na_probs`` (id to probability of no answer) is above ``na_threshold`` counts as answered
+    by no answer; with them come the best thresholds. ``source`` adds to the signature what the caller knows:
+    ``dataset``, ``dataset_sha256``, ``backend``. ``resamples`` (0: none) are those of the intervals of exact
+    and f1. Raises DatasetError where ids are missing or unknown, unless ``allow_missing``: then all figures
+    are over the predicted questions (the official script scores these, then stops at its HasAns part).
+    """
+    if math.isnan(na_threshold):
+        raise InputError("na_threshold: expected a number, got NaN")
+    scored, missing = _predicted(examples, predictions, allow_missing=allow_missing)
+    if na_probs is not None:
+        _check_ids("no-answer probabilities", [example.id for example in scored], na_probs)
+    table = _grade_all(scored, predictions, na_probs)
+    exact, f1 = table.abstaining(table.exact, na_threshold), table.abstaining(table.f1, na_threshold)
+    scores: dict[str, float] = _summary(exact, f1)
+    for name, wanted in (("HasAns", True), ("NoAns", False)):
+        rows = [row for row, answerable in enumerate(table.answerable) if answerable is wanted]
+        if rows:
+            part = _summary([exact[row] for row in rows], [f1[row] for row in rows])
+            scores |= {f"{name}_{key}": value for key, value in part.items()}
+    if na_probs is not None:
+        row_of = {example.id: row for row, example in enumerate(scored)}
+        # Ties keep the order of the probability file, as in the official script.
+        rows = [row_of[key] for key in sorted(na_probs, key=na_probs.__getitem__) if key in row_of]
+        scores["best_exact"], scores["best_exact_thresh"] = _best_threshold(table, table.exact, rows)
+        scores["best_f1"], scores["best_f1_thresh"] = _best_threshold(table, table.f1, rows)
+    settings = {"n": len(scored), **_missing(missing), "na_threshold": na_threshold}
+    signature = make_signature("squad2", "squad-v2-official", source, **settings)
+    return Report(scores, signature, _intervals(exact, f1, resamples))
+
+
+def score_squad1(
+    examples: Sequence[QAExample],
+    predictions: Mapping[str, str],
+    *,
+    allow_missing: bool = True,
+    source: Signature | None = None,
+    resamples: int = 1000,
+) -> Report:
+    """SQuAD 1.1's scores (0 to 100): ``exact`` (officially ``exact_match``), ``f1`` and ``total``.
+
+    Missing predictions count 0 and unknown ids are ignored, as officially; without ``allow_missing`` both
+    raise DatasetError. So does a question without gold answers. Other parameters as in ``score_squad2``.
+    """
+    _, missing = _predicted(examples, predictions, allow_missing=allow_missing)
+    tokens = functools.cache(_tokens)
+    exact, f1 = [], []
+    for example in examples:
+        if not example.answers:
+            raise DatasetError(
+                f"question {example.id!r}: it has no gold answer; SQuAD 1.1 expects one or more, score it as SQuAD 2.0"
+            )
+        if example.id not in predictions:
+            matched, overlap = 0, 0.0
+        else:
+            predicted = tokens(predictions[example.id])
+            gold = [tokens(answer.text) for answer in example.answers]
+            matched = int(predicted in gold)
+            overlap = max(_overlap_f1(alternative, predicted) for alternative in gold)
+        exact.append(matched)
+        f1.append(overlap)
+    signature = make_signature("squad1", "squad-v1-official", source, n=len(examples), **_missing(missing))
+    return Report(_summary(exact, f1), signature, _intervals(exact, f1, resamples))
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """One row a question, in the order of the dataset."""
+
+    answerable: list[bool]
+    predicted: list[bool]  # whether the raw prediction is not empty
+    na_probs: list[float]
+    exact: list[int]
+    f1: list[float]
+
+    def abstaining(self, scores: Sequence[float], threshold: float) -> list[float]:
+        """The scores once predictions above the threshold are turned into no answer."""
+        return [
+            float(not answerable) if probability > threshold else score
+            for score, probability, answerable in zip(scores, self.na_probs, self.answerable, strict=True)
+        ]
+
+
+def _grade_all(
+    examples: Sequence[QAExample], predictions: Mapping[str, str], na_probs: Mapping[str, float] | None
+) -> _Table:
+    tokens = functools.cache(_tokens)
+    grades = [
+        _grade([tokens(answer.text) for answer in example.answers], tokens(predictions[example.id]))
+        for example in examples
+    ]
+    return _Table(
+        answerable=[bool(example.answers) for example in examples],
+        predicted=[bool(predictions[example.id]) for example in examples],
+        na_probs=[0.0 if na_probs is None else na_probs[example.id] for example in examples],
+        exact=[exact for exact, _ in grades],
+        f1=[f1 for _, f1 in grades],
+    )
+
+
+def _grade(gold: Sequence[Tokens], predicted: Tokens) -> tuple[int, float]:
+    alternatives = [tokens for tokens in gold if tokens] or [()]
+    if predicted in alternatives:
+        return 1, 1.0
+    return 0, max(_overlap_f1(tokens, predicted) for tokens in alternatives)
+
+
+def _overlap_f1(gold: Tokens, predicted: Tokens) -> float:
+    shared = (Counter(gold) & Counter(predicted)).total()
+    if not shared:
+        return 0.0
+    precision, recall = shared / len(predicted), shared / len(gold)
+    return (2 * precision * recall) / (precision + recall)
+
+
+def _tokens(text: str) -> Tokens:
+    return tuple(normalise_answer(text).split())
+
+
+def _best_threshold(table: _Table, scores: Sequence[float], rows: Iterable[int]) -> tuple[float, float]:
+    """The best score over all thresholds and where it is reached; ``rows`` in rising probability."""
+    current: float = table.answerable.count(False)
+    best, threshold = current, 0.0
+    for row in rows:
+        if table.answerable[row]:
+            current += scores[row]
+        elif table.predicted[row]:
+            current -= 1
+        if current > best:
+            best, threshold = current, table.na_probs[row]
+    return 100.0 * best / len(scores), threshold
+
+
+def _summary(exact: Sequence[float], f1: Sequence[float]) -> dict[str, float]:
+    total = len(exact)
+    return {"exact": 100.0 * _sum(exact) / total, "f1": 100.0 * _sum(f1) / total, "total": total}
+
+
+def _sum(values: Iterable[float]) -> float:
+    total = 0.0
+    for value in values:  # not sum(): from Python 3.12 on it rounds differently than published figures
+        total += value
+    return total
+
+
+def _intervals(exact: Sequence[float], f1: Sequence[float], resamples: int) -> dict[str, tuple[float, float]]:
+    if not resamples:
+        return {}
+    return {
+        key: bootstrap_interval([100.0 * value for value in values], resamples)
+        for key, values in (("exact", exact), ("f1", f1))
+    }
+
+
+def _missing(count: int) -> dict[str, int]:
+    return {"missing": count} if count else {}
+
+
+def _predicted(
+    examples: Sequence[QAExample], predictions: Mapping[str, str], *, allow_missing: bool
+) -> tuple[list[QAExample], int]:
+    """The examples that have a prediction, and how many have none."""
+    ids = dict.fromkeys(example.id for example in examples)
+    if not ids:
+        raise DatasetError("dataset: there are no questions to score; expected at least one")
+    if len(ids) != len(examples):
+        raise DatasetError(f"dataset: {len(examples) - len(ids)} question ids occur twice; expected unique ids")
+    if not allow_missing:
+        _check_ids("predictions", list(ids), predictions)
+        unknown = [key for key in predictions if key not in ids]
+        if unknown:
+            raise DatasetError(
+                f"predictions: {_some(unknown)} not in the dataset; "
+                "expected ids of its questions only, is it the right dataset?"
+            )
+    scored = [example for example in examples if example.id in predictions]
+    if not scored:
+        raise DatasetError("predictions: none is for a question of the dataset; is it the right dataset?")
+    return scored, len(examples) - len(scored)
+
+
+def _check_ids(what: str, ids: Sequence[str], given: Mapping[str, object]) -> None:
+    missing = [key for key in ids if key not in given]
+    if missing:
+        raise DatasetError(
+            f"{what}: {_some(missing)} of {len(ids)} missing; expected one for each question, complete the file"
+        )
+
+
+def _some(ids: Sequence[str]) -> str:
+    names = ", ".join(repr(key) for key in ids[:3])
+    return f"{len(ids)} ({names}{', …' if len(ids) > 3 else ''})"

@@ -1,0 +1,401 @@
+"""Questions and documents to quotes."""
+
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice, repeat
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TypeGuard, cast
+from unicodedata import category
+
+import numpy as np
+
+from polyspan.backends import BackendOptions, ModelFolder, NativeSettings, SpanScorer, find_model, open_scorer
+from polyspan.decoding import (
+    Candidate,
+    Decoded,
+    SpanSettings,
+    decode_window,
+    merge_candidates,
+    snippet_span,
+    whole_characters,
+)
+from polyspan.errors import InputError, ModelError
+from polyspan.features import PairTokenizer, Tokens, WindowSettings, collate, make_windows, plan_batches
+from polyspan.types import Answer, Document, FloatArray, NoAnswer, Passage, Readable, Reading, Span, Window
+
+BLOCK_WINDOWS = 512
+CACHED_CHARS = 4_000_000
+NEVER_TRAINED = "this model was never trained to give no answer, so it always answers; scores compare spans only"
+_PROBES = (
+    ("Who painted the ceiling of the chapel?", "Water boils at a lower temperature on high mountains."),
+    ("When was the treaty signed?", "The recipe needs flour, butter, eggs and a pinch of salt."),
+    ("What is the name of the captain's ship?", "Bees dance to tell each other where flowers grow."),
+    ("How many students passed the exam?", "The valley is known for its mild winters and stone bridges."),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOptions:
+    """How questions are answered.
+
+    ``top_k`` answers in all, ``top_k_per_document`` of one document and ``top_k_per_window`` of one window at
+    most (None: as many as ``top_k``). ``return_no_answer`` allows "no answer": chosen when the null margin plus
+    ``no_answer_bias`` is above ``no_answer_threshold``, in logits (None: the model's own). Answers of a
+    probability below ``score_threshold`` are dropped, and, where "no answer" is allowed but not chosen, those whose
+    own null margin is above the threshold. Lengths are in tokens; ``doc_stride`` is the overlap of
+    neighbouring windows, ``overlap_threshold`` (0 to 1) what two answers may share, ``context_chars`` the
+    length of the text shown around an answer, ``batch_tokens`` how many tokens are scored at once.
+    """
+
+    top_k: int = 5
+    top_k_per_document: int | None = None
+    top_k_per_window: int | None = None
+    return_no_answer: bool = True
+    no_answer_threshold: float | None = None
+    no_answer_bias: float = 0.0
+    score_threshold: float = 0.0
+    overlap_threshold: float = 0.01
+    max_seq_len: int = 384
+    doc_stride: int = 128
+    max_question_len: int = 64
+    max_answer_len: int = 64
+    context_chars: int = 240
+    batch_tokens: int = 1600
+
+    def __post_init__(self) -> None:
+        """Refuse counts below 1."""
+        for name in ("top_k", "top_k_per_document", "top_k_per_window", "batch_tokens"):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, int) or value < 1):
+                raise InputError(f"{name} must be a whole number of at least 1, not {value!r}")
+
+
+@dataclass(slots=True)
+class _Task:
+    """One question on its way: what it reads, and what was found so far."""
+
+    question: str
+    passages: list[Passage | None]
+    contexts: list[int] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
+    decoded: list[Decoded] = field(default_factory=list)
+    complete: bool = False
+
+
+class _TokenCache:
+    """The tokens of the texts read last, so that many questions share one tokenised document."""
+
+    def __init__(self, tokenizer: PairTokenizer) -> None:
+        self._tokenizer = tokenizer
+        self._tokens: OrderedDict[str, Tokens] = OrderedDict()
+        self._chars = 0
+
+    def __call__(self, text: str) -> Tokens:
+        if text in self._tokens:
+            self._tokens.move_to_end(text)
+            return self._tokens[text]
+        tokens = self._tokens[text] = self._tokenizer.encode(text)
+        self._chars += len(text)
+        while self._chars > CACHED_CHARS and len(self._tokens) > 1:
+            self._chars -= len(self._tokens.popitem(last=False)[0])
+        return tokens
+
+
+class Reader:
+    """A model that answers questions by quoting; safe to use from several threads."""
+
+    def __init__(self, scorer: SpanScorer, settings: NativeSettings | None = None) -> None:
+        """Wrap any scorer.
+
+        ``settings`` None takes an uncalibrated model and tries out on four unanswerable questions whether it
+        gives no answer.
+        """
+        self.scorer = scorer
+        settings = NativeSettings() if settings is None else settings
+        if settings.no_answer is None:
+            settings = replace(settings, no_answer=_abstains(scorer))
+        self.settings = settings
+        try:
+            defaults = ReadOptions(**settings.options)
+        except TypeError as error:
+            raise ModelError(f"{scorer.name}: polyspan.json holds an unknown reading option: {error}") from error
+        longest = defaults.max_seq_len if scorer.max_seq_len is None else scorer.max_seq_len
+        self.defaults = replace(defaults, max_seq_len=min(defaults.max_seq_len, longest))
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        model: str | Path | None = None,
+        options: BackendOptions | None = None,
+        *,
+        revision: str | None = None,
+        local_files_only: bool = False,
+    ) -> "Reader":
+        """Open a reader.
+
+        Args:
+            model: a model folder, a hub id ``org/name``, or None for the reader that comes with polyspan.
+            options: runtime, device, precision, threads.
+            revision: branch, tag or commit of a hub id.
+            local_files_only: take hub ids from the local cache alone.
+
+        Raises:
+            ModelError: if there is no such model or its files are not those of an extractive reader.
+            MissingExtraError: if it needs torch and that is not installed.
+        """
+        folder = find_model(model, revision, local_files_only)
+        return cls(open_scorer(folder, BackendOptions() if options is None else options), folder.settings)
+
+    def save_pretrained(self, path: str | Path) -> None:
+        """Write the model with its calibration as a folder that ``from_pretrained`` opens.
+
+        Everything is written beside the folder first, so an interrupted save leaves what was there.
+        """
+        folder = Path(path).absolute()
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
+            unfinished = Path(scratch)
+            self.scorer.save(unfinished)
+            ModelFolder(unfinished).write_settings(self.settings)
+            for file in [file for file in unfinished.rglob("*") if file.is_file()]:
+                target = folder / file.relative_to(unfinished)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                file.replace(target)
+
+    def read(
+        self, question: str, documents: Readable | Iterable[Readable], options: ReadOptions | None = None
+    ) -> Reading:
+        """Answer one question from all documents together.
+
+        Args:
+            question: any language; the model's best in those it was trained on.
+            documents: texts, Documents, Passages or mappings with "text" and perhaps "id". Those without text
+                are skipped. A text without an id gets its position as id.
+            options: None takes ``self.defaults``.
+
+        Raises:
+            InputError: if the question is not a string with something in it, or a document of no known kind.
+        """
+        return next(self.read_stream([(question, documents)], options))
+
+    def read_batch(
+        self,
+        questions: Iterable[str],
+        documents: Iterable[Readable | Sequence[Readable]],
+        options: ReadOptions | None = None,
+    ) -> list[Reading]:
+        """Answer many questions, each from all documents or, given a list for each question, from its own.
+
+        The results equal those of single calls and stand in the order of the questions.
+        """
+        asked, given = list(questions), list(documents)
+        collections = [one for one in given if _is_collection(one)]
+        if not collections:
+            return list(self.read_stream(zip(asked, repeat(cast("list[Readable]", given))), options))
+        if len(collections) != len(given) or len(given) != len(asked):
+            raise InputError(
+                f"read_batch got {len(asked)} questions, {len(collections)} lists of documents and "
+                f"{len(given) - len(collections)} documents; give one list for each question, or one flat list for all"
+            )
+        return list(self.read_stream(zip(asked, collections, strict=True), options))
+
+    def read_stream(
+        self,
+        pairs: Iterable[tuple[str, Readable | Iterable[Readable]]],
+        options: ReadOptions | None = None,
+    ) -> Iterator[Reading]:
+        """Answer questions, each from its own documents, as they come; memory stays bounded.
+
+        Windows of neighbouring questions are scored together, so results come in groups, in order.
+        """
+        options = self.defaults if options is None else options
+        span_settings = SpanSettings(
+            max_answer_len=options.max_answer_len,
+            top_k=options.top_k_per_window or options.top_k_per_document or options.top_k,
+            overlap_threshold=options.overlap_threshold,
+            temperature=self.settings.calibration.span_temperature,
+            null_trained=self._abstains_with(options),
+        )
+        tasks: deque[_Task] = deque()
+        windows = self._windows(pairs, tasks, options)
+        while block := list(islice(windows, BLOCK_WINDOWS)):
+            for batch in plan_batches([len(window.input_ids) for _, window in block], options.batch_tokens):
+                chosen = [block[i] for i in batch]
+                start, end = self._score([window for _, window in chosen])
+                for row, (task, window) in enumerate(chosen):
+                    task.decoded.append(decode_window(window, start[row], end[row], span_settings))
+            while tasks and tasks[0].complete:
+                yield self._finish(tasks.popleft(), options)
+        while tasks:
+            yield self._finish(tasks.popleft(), options)
+
+    def _windows(
+        self,
+        pairs: Iterable[tuple[str, Readable | Iterable[Readable]]],
+        tasks: deque[_Task],
+        options: ReadOptions,
+    ) -> Iterator[tuple[_Task, Window]]:
+        """All windows of all pairs, with the task that each belongs to; new tasks are put into ``tasks``."""
+        settings = WindowSettings(options.max_seq_len, options.doc_stride, options.max_question_len)
+        longest = self.scorer.max_seq_len
+        if longest is not None and settings.max_seq_len > longest:
+            raise InputError(
+                f"max_seq_len {settings.max_seq_len} is more than {self.scorer.name} can see: {longest} tokens"
+            )
+        tokens_of = _TokenCache(self.scorer.tokenizer)
+        for question, documents in pairs:
+            task = _Task(question, as_passages(documents))
+            task.contexts = _context_numbers(task.passages)
+            ids = tokens_of(_checked(question)).ids
+            if len(ids) > settings.max_question_len:
+                task.notices.append(
+                    f"the question has {len(ids)} tokens; only the first {settings.max_question_len} were read "
+                    "(max_question_len)"
+                )
+            tasks.append(task)
+            for number, passage in zip(task.contexts, task.passages, strict=True):
+                if passage is not None:
+                    tokens = tokens_of(passage.text)
+                    shifted = Tokens(tokens.ids, tokens.offsets + np.int32(passage.span.start))
+                    template = self.scorer.tokenizer.template
+                    yield from zip(repeat(task), make_windows(ids, shifted, template, settings, number))
+            task.complete = True
+
+    def _score(self, windows: Sequence[Window]) -> tuple[FloatArray, FloatArray]:
+        """Logits of a batch, each [windows, tokens]; ModelError where they are not numbers."""
+        start, end = self.scorer.score(collate(windows, self.scorer.tokenizer.pad_id))
+        for row, window in enumerate(windows):
+            size = len(window.input_ids)
+            if not (np.isfinite(start[row, :size]).all() and np.isfinite(end[row, :size]).all()):
+                raise ModelError(
+                    f"{self.scorer.name}: its logits are not finite numbers; if it runs in half precision, try float32"
+                )
+        return start, end
+
+    def _abstains_with(self, options: ReadOptions) -> bool:
+        """Whether the null score counts: the model learnt it, or the caller's own threshold says so."""
+        return bool(self.settings.no_answer) or options.no_answer_threshold is not None
+
+    def _finish(self, task: _Task, options: ReadOptions) -> Reading:
+        """The windows' candidates as one reading."""
+        merged = merge_candidates(
+            (one for decoded in task.decoded for one in decoded.candidates if _says_something(task, one)),
+            options.overlap_threshold,
+            options.top_k if options.top_k_per_document is None else options.top_k_per_document,
+        )[: options.top_k]
+        calibration = self.settings.calibration
+        if options.no_answer_threshold is not None:
+            calibration = replace(calibration, no_answer_threshold=options.no_answer_threshold)
+        margin = merged[0].null_margin + options.no_answer_bias if merged else np.inf
+        abstains = self._abstains_with(options)
+        null = calibration.no_answer_probability(margin) if abstains or not merged else 0.0
+        chosen = options.return_no_answer and (not merged or (abstains and margin > calibration.no_answer_threshold))
+        log_mass = float(np.logaddexp.reduce([decoded.log_mass for decoded in task.decoded], initial=-np.inf))
+        if abstains and options.return_no_answer and not chosen:
+            worst = calibration.no_answer_threshold - options.no_answer_bias
+            merged = [candidate for candidate in merged if candidate.null_margin <= worst]
+        answers = (
+            _answer(candidate, _document_of(task, candidate), score, options.context_chars)
+            for candidate in merged
+            if (score := (1 - null) * calibration.share(candidate.null_margin, log_mass)) >= options.score_threshold
+        )
+        found = tuple(answers)
+        notices = task.notices + ([] if abstains or not options.return_no_answer else [NEVER_TRAINED])
+        return Reading(
+            question=task.question,
+            answers=() if chosen else found,
+            no_answer=NoAnswer(null, chosen, float(margin)),
+            candidates=found if chosen else (),
+            notices=tuple(notices),
+        )
+
+
+def as_passages(documents: Readable | Iterable[Readable]) -> list[Passage | None]:
+    """What the caller gave, as passages in the same order; None for what holds no text.
+
+    Raises:
+        InputError: for anything that is no text, Document, Passage or mapping with "text".
+    """
+    given = list(documents) if _is_collection(documents) else [documents]
+    return [_as_passage(one, str(number)) for number, one in enumerate(given)]
+
+
+def _is_collection(value: object) -> TypeGuard[Iterable[Readable]]:
+    return isinstance(value, Iterable) and not isinstance(value, str | Mapping)
+
+
+def _as_passage(readable: Any, position: str) -> Passage | None:
+    if isinstance(readable, Passage):
+        return readable if readable.text.strip() else None
+    if isinstance(readable, Mapping):
+        meta = {key: value for key, value in readable.items() if key not in {"text", "id"}}
+        identity = readable.get("id")
+        readable = Document(readable.get("text") or "", position if identity is None else str(identity), meta=meta)
+    if isinstance(readable, str):
+        readable = Document(readable, position)
+    if readable is None:
+        return None
+    if not isinstance(readable, Document) or not isinstance(readable.text, str):
+        raise InputError(
+            f"document {position} is a {type(readable).__name__}; expected a text, a Document, a Passage or a "
+            'mapping with "text"'
+        )
+    if not readable.text.strip():
+        return None
+    document = readable if readable.id else replace(readable, id=position)
+    return Passage(document, Span(0, len(document.text)))
+
+
+def _context_numbers(passages: Sequence[Passage | None]) -> list[int]:
+    """For each passage the position of the first one of the same document."""
+    first: dict[tuple[str, str], int] = {}
+    return [
+        -1 if passage is None else first.setdefault((passage.document.id, passage.document.text), number)
+        for number, passage in enumerate(passages)
+    ]
+
+
+def _checked(question: object) -> str:
+    if not isinstance(question, str) or not question.strip():
+        raise InputError(f"a question must be a text with something in it, not {question!r:.80}")
+    return question
+
+
+def _document_of(task: _Task, candidate: Candidate) -> Document:
+    passage = task.passages[candidate.context]
+    if passage is None:
+        raise AssertionError("a window without a passage")
+    return passage.document
+
+
+def _says_something(task: _Task, candidate: Candidate) -> bool:
+    """Whether a span holds more than punctuation."""
+    text = _document_of(task, candidate).text
+    characters = (text[i] for i in range(candidate.span.start, candidate.span.end))
+    return any(character.isalnum() or category(character)[0] in "SN" for character in characters)
+
+
+def _answer(candidate: Candidate, document: Document, score: float, context_chars: int) -> Answer:
+    span = whole_characters(document.text, candidate.span)
+    around = snippet_span(document.text, span, context_chars)
+    return Answer(
+        text=document.text[span.start : span.end],
+        start=span.start,
+        end=span.end,
+        score=score,
+        raw_score=candidate.raw_score,
+        null_margin=candidate.null_margin,
+        document=document.id,
+        page=document.page_at(span.start),
+        context=document.text[around.start : around.end],
+        context_start=around.start,
+    )
+
+
+def _abstains(scorer: SpanScorer) -> bool:
+    """Whether a model prefers its null score on at least half of a few unanswerable questions."""
+    reader = Reader(scorer, NativeSettings(no_answer=True))
+    readings = reader.read_stream(_PROBES, replace(reader.defaults, max_question_len=16))
+    return sum(reading.no_answer.null_margin > 0 for reading in readings) * 2 >= len(_PROBES)

@@ -1,0 +1,37 @@
+import pytest
+
+from fake_scorer import FakeScorer
+from polyspan import Document, InputError, Reader, ReadOptions
+from polyspan.backends import NativeSettings
+from polyspan.pipeline import PipelineOptions, QAPipeline
+
+WORDS = "anna bert lives in oslo rome"
+FILLER = "Bees dance to tell each other where flowers grow. " * 40
+
+
+def pipeline(documents: list[Document], passages: int = 3) -> QAPipeline:
+    return QAPipeline(Reader(FakeScorer(WORDS), NativeSettings(no_answer=True)), documents, PipelineOptions(passages))
+
+
+def test_pipeline_reads_the_right_passage_and_reports_offsets_in_the_document() -> None:
+    text = FILLER + "\n\nBert lives in Rome.\n\n" + FILLER
+    documents = [Document(FILLER, id="a"), Document(text, id="b", page_starts=(0, len(FILLER)))]
+    (answer,) = pipeline(documents).ask("find rome").answers
+    assert (answer.document, answer.start, answer.page) == ("b", text.index("Rome"), 2)
+    assert text[answer.start : answer.end] == answer.text == "Rome"
+
+
+def test_pipeline_reads_no_more_passages_than_asked() -> None:
+    documents = [Document(f"Rome {number}", id=str(number)) for number in range(9)]
+    found = pipeline(documents, passages=4).ask("find rome", ReadOptions(top_k=20)).answers
+    assert len({answer.document for answer in found}) == 4
+
+
+def test_pipeline_without_documents_gives_no_answer() -> None:
+    assert pipeline([]).ask("find rome").no_answer.chosen
+    assert pipeline([Document(" \n", id="a")]).ask("find rome").no_answer.chosen
+
+
+def test_pipeline_refuses_to_read_nothing() -> None:
+    with pytest.raises(InputError, match="passages_read must be at least 1"):
+        PipelineOptions(0)

@@ -1,0 +1,348 @@
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fake_scorer import FakeScorer
+from polyspan import Document, InputError, ModelError, Passage, Reader, Reading, ReadOptions, Span
+from polyspan.backends import NativeSettings
+from polyspan.decoding import Calibration
+from polyspan.features import Batch
+from polyspan.types import Answer, FloatArray
+
+WORDS = "anna bert carl dora emil lives in oslo rome paris and works at the harbour"
+
+
+@pytest.fixture
+def scorer() -> FakeScorer:
+    return FakeScorer(WORDS)
+
+
+@pytest.fixture
+def reader(scorer: FakeScorer) -> Reader:
+    return Reader(scorer, NativeSettings(no_answer=True))
+
+
+def texts(reading: Reading) -> list[str]:
+    return [answer.text for answer in reading.answers]
+
+
+def places(reading: Reading) -> list[tuple[str, int]]:
+    return [(answer.document, answer.start) for answer in reading.answers]
+
+
+def test_reader_quotes_with_offsets(reader: Reader) -> None:
+    text = "Anna lives in Oslo and works in Rome"
+    (answer,) = reader.read("find oslo", text).answers
+    assert (answer.text, answer.start, answer.end) == ("Oslo", 14, 18)
+    assert text[answer.start : answer.end] == answer.text
+    assert answer.raw_score == 16
+    assert answer.null_margin == -16
+    assert answer.context[answer.start - answer.context_start :].startswith("Oslo")
+
+
+def test_reader_abstains_and_shows_candidates(reader: Reader) -> None:
+    reading = reader.read("find paris", ["Anna lives in Oslo", "Bert lives in Rome"])
+    assert reading.no_answer.chosen
+    assert reading.no_answer.score > 0.99
+    assert reading.answers == ()
+    assert reading.candidates
+    forced = reader.read("find paris", "Anna lives in Oslo", ReadOptions(return_no_answer=False))
+    assert not forced.no_answer.chosen
+    assert forced.answers
+
+
+@pytest.mark.parametrize("copies", [1, 20])
+def test_reader_abstains_over_any_number_of_windows(reader: Reader, copies: int) -> None:
+    text = "Anna lives in Oslo and works at the harbour. " * 20 * copies
+    options = ReadOptions(max_seq_len=200, max_question_len=16)
+    assert reader.read("find paris", text, options).no_answer.chosen
+    assert texts(reader.read("find paris", text + "Paris", options)) == ["Paris"]
+
+
+def test_reader_ranks_over_documents_and_keeps_ids(reader: Reader) -> None:
+    documents = [
+        "Rome",
+        None,
+        "   ",
+        {"text": "Rome !", "id": 7},
+        {"text": None, "id": "empty"},
+        Document("in Rome", id="d"),
+        Document(""),
+    ]
+    reading = reader.read("find rome", documents)
+    assert places(reading) == [("7", 0), ("0", 0), ("d", 3)]
+    assert reading.answers[0].score > reading.answers[1].score
+
+
+def test_reader_without_any_text_gives_no_answer(reader: Reader) -> None:
+    for documents in ([], None, "", " \n", [None, ""]):
+        reading = reader.read("find rome", documents)
+        assert reading.no_answer.chosen
+        assert reading.no_answer.score == 1
+        assert not reading.answers
+
+
+def test_reader_gives_one_answer_in_the_overlap_of_two_windows(reader: Reader) -> None:
+    text = "Anna lives in " * 12 + "Oslo " + "and works in " * 12
+    for position in range(20, 60, 5):
+        options = ReadOptions(max_seq_len=position, doc_stride=position // 3, max_question_len=8)
+        reading = reader.read("find oslo", text, options)
+        assert texts(reading) == ["Oslo"]
+        assert reading.answers[0].score <= 1
+
+
+def test_reader_keeps_equal_texts_at_different_places(reader: Reader) -> None:
+    text = "Rome and Rome and Rome"
+    assert places(reader.read("find rome", text)) == [("0", 0), ("0", 9), ("0", 18)]
+
+
+def test_reader_merges_overlapping_passages_of_one_document(reader: Reader) -> None:
+    document = Document("Anna lives in Oslo and works in Rome and Oslo", id="a")
+    passages = [Passage(document, Span(0, 22)), Passage(document, Span(10, 45)), Passage(document, Span(5, 30))]
+    assert sorted(places(reader.read("find oslo", passages))) == [("a", 14), ("a", 41)]
+
+
+def test_reader_reports_pages(reader: Reader) -> None:
+    document = Document("Anna lives.\n\nin Oslo", id="a", page_starts=(0, 13))
+    assert reader.read("find oslo", document).answers[0].page == 2
+    assert reader.read("find anna", document).answers[0].page == 1
+    assert reader.read("find oslo", "Oslo").answers[0].page is None
+
+
+def test_reader_top_k_options(reader: Reader) -> None:
+    documents = ["Rome and Rome and Rome", "Rome in Rome", "Rome"]
+    count = len(reader.read("find rome", documents, ReadOptions(top_k=4)).answers)
+    assert count == 4
+    capped = reader.read("find rome", documents, ReadOptions(top_k=10, top_k_per_document=1))
+    assert places(capped) == [("0", 0), ("1", 0), ("2", 0)]
+    in_window = reader.read("find rome", documents, ReadOptions(top_k=10, top_k_per_window=2))
+    assert len(in_window.answers) == 5
+    assert len(reader.read("find rome", documents, ReadOptions(top_k=50)).answers) == 6
+
+
+def test_reader_scores_add_up_to_no_more_than_one(reader: Reader) -> None:
+    reading = reader.read("find rome", ["Rome and Rome", "in Rome"], ReadOptions(max_answer_len=1))
+    total = sum(answer.score for answer in reading.answers) + reading.no_answer.score
+    assert 0.99 < total <= 1 + 1e-6
+
+
+def test_reader_score_threshold_and_bias(reader: Reader) -> None:
+    documents = ["Rome and Rome !"]
+    everything = reader.read("find rome", documents)
+    limit = everything.answers[0].score
+    kept = reader.read("find rome", documents, ReadOptions(score_threshold=limit - 1e-9))
+    assert len(kept.answers) == 1
+    assert len(everything.answers) == 2
+    assert reader.read("find rome", documents, ReadOptions(no_answer_bias=20)).no_answer.chosen
+    assert reader.read("find rome", documents, ReadOptions(no_answer_threshold=-18)).no_answer.chosen is False
+    assert reader.read("find rome", documents, ReadOptions(no_answer_threshold=-19)).no_answer.chosen is True
+
+
+def test_reader_overlap_threshold(reader: Reader) -> None:
+    options = ReadOptions(return_no_answer=False, overlap_threshold=1.0, top_k=3)
+    reading = reader.read("find rome", "Rome Rome", options)
+    assert texts(reading) == ["Rome", "Rome Rome", "Rome"]
+    apart = reader.read("find rome", "Rome Rome", replace(options, overlap_threshold=0.0))
+    assert texts(apart) == ["Rome", "Rome"]
+
+
+def test_reader_cuts_long_questions_with_a_notice(reader: Reader) -> None:
+    reading = reader.read("find " * 600 + "rome", "Anna lives in Rome")
+    assert "only the first 64 were read" in reading.notices[0]
+    assert "604 tokens" not in reading.notices[0]
+    assert "601 tokens" in reading.notices[0]
+
+
+def test_reader_batch_equals_single_calls(reader: Reader, scorer: FakeScorer) -> None:
+    questions = [f"find {word}" for word in ("oslo", "rome", "paris", "anna", "bert")] * 10
+    documents = ["Anna lives in Oslo", "Bert works in Rome and Anna works at the harbour"]
+    single = [reader.read(question, documents) for question in questions]
+    scorer.batches.clear()
+    assert reader.read_batch(questions, documents) == single
+    assert len(scorer.batches) < 10
+    assert list(reader.read_stream((question, documents) for question in questions)) == single
+
+
+def test_reader_batch_takes_a_list_of_documents_for_each_question(reader: Reader) -> None:
+    readings = reader.read_batch(
+        ["find oslo", "find rome", "find anna"], [["Oslo"], ["Oslo", "in Rome"], [None, "Anna"]]
+    )
+    assert [places(reading) for reading in readings] == [[("0", 0)], [("1", 3)], [("1", 0)]]
+    with pytest.raises(InputError, match="one list for each question"):
+        reader.read_batch(["find oslo"], [["Oslo"], ["Rome"]])
+    with pytest.raises(InputError, match="one list for each question"):
+        reader.read_batch(["find oslo", "find rome"], [["Oslo"], "Rome"])
+
+
+def test_reader_stream_is_lazy(reader: Reader) -> None:
+    asked = []
+
+    def pairs() -> Iterator[tuple[str, str]]:
+        for number in range(5_000):
+            asked.append(number)
+            yield "find oslo", f"Anna lives in Oslo {number}"
+
+    first = next(reader.read_stream(pairs()))
+    assert texts(first) == ["Oslo"]
+    assert len(asked) < 1_000
+
+
+def test_reader_stream_reads_documents_longer_than_a_block(reader: Reader) -> None:
+    text = "Anna lives in Oslo. " * 3_000 + "Bert lives in Rome."
+    options = ReadOptions(max_seq_len=24, doc_stride=8, max_question_len=8)
+    reading = reader.read("find rome", text, options)
+    assert places(reading) == [("0", len(text) - 5)]
+    assert reading.answers[0].start > 32_767
+    first, second = reader.read_batch(["find rome", "find bert"], [text], options)
+    assert (texts(first), texts(second)) == (["Rome"], ["Bert"])
+
+
+def test_reader_passages_that_differ_only_in_id_stay_apart(reader: Reader) -> None:
+    reading = reader.read("find oslo", [Document("Oslo", id="a"), Document("Oslo", id="b"), "Oslo", "Oslo"])
+    assert sorted(places(reading)) == [("2", 0), ("3", 0), ("a", 0), ("b", 0)]
+
+
+@pytest.mark.parametrize("question", ["", "  ", None, 3, ["find oslo"]])
+def test_reader_refuses_what_is_no_question(reader: Reader, question: object) -> None:
+    with pytest.raises(InputError, match="a question must be a text"):
+        reader.read(question, "Oslo")  # type: ignore[arg-type]
+
+
+def test_reader_refuses_what_is_no_document(reader: Reader) -> None:
+    with pytest.raises(InputError, match="document 1 is a int"):
+        reader.read("find oslo", ["Oslo", 3])  # type: ignore[list-item]
+    with pytest.raises(InputError, match="document 0 is a bytes"):
+        reader.read("find oslo", [b"Oslo"])  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize("name", ["top_k", "top_k_per_document", "top_k_per_window", "batch_tokens"])
+@pytest.mark.parametrize("value", [0, -1, 1.5])
+def test_reader_options_refuse_bad_counts(name: str, value: float) -> None:
+    with pytest.raises(InputError, match=f"{name} must be a whole number of at least 1"):
+        ReadOptions(**{name: value})  # type: ignore[arg-type]
+
+
+def test_reader_refuses_windows_that_the_model_cannot_see(reader: Reader) -> None:
+    with pytest.raises(InputError, match="more than fake can see: 512"):
+        reader.read("find oslo", "Oslo", ReadOptions(max_seq_len=513))
+
+
+class NeverAbstains(FakeScorer):
+    """A model whose null logits were never trained: always far below every span."""
+
+    def score(self, batch: Batch) -> tuple[FloatArray, FloatArray]:
+        start, end = super().score(batch)
+        start[:, 0] = end[:, 0] = -50
+        return start, end
+
+
+def test_reader_tells_when_a_model_never_learnt_to_abstain() -> None:
+    reader = Reader(NeverAbstains(WORDS))
+    assert reader.settings.no_answer is False
+    reading = reader.read("find paris", ["Anna lives in Oslo", "in Rome"])
+    assert reading.answers
+    assert not reading.no_answer.chosen
+    assert "never trained to give no answer" in reading.notices[0]
+    assert not reader.read("find paris", "Oslo", ReadOptions(return_no_answer=False)).notices
+    assert texts(reader.read("find rome", ["Anna lives in Oslo", "in Rome"]))[0] == "Rome"
+    assert Reader(FakeScorer(WORDS)).settings.no_answer is True
+
+
+class Broken(FakeScorer):
+    """Gives what half precision gives when it overflows."""
+
+    def score(self, batch: Batch) -> tuple[FloatArray, FloatArray]:
+        start, end = super().score(batch)
+        return start * np.float32(np.nan), end
+
+
+class Huge(FakeScorer):
+    """Logits of a million."""
+
+    def score(self, batch: Batch) -> tuple[FloatArray, FloatArray]:
+        start, end = super().score(batch)
+        return start * 1e6, end * 1e6
+
+
+def test_reader_refuses_logits_that_are_not_finite() -> None:
+    with pytest.raises(ModelError, match="not finite"):
+        Reader(Broken(WORDS), NativeSettings(no_answer=True)).read("find oslo", "Oslo")
+
+
+def test_reader_survives_huge_logits() -> None:
+    reader = Reader(Huge(WORDS), NativeSettings(no_answer=True))
+    assert texts(reader.read("find oslo", "Anna lives in Oslo")) == ["Oslo"]
+    assert reader.read("find rome", "Anna lives in Oslo").no_answer.chosen
+
+
+def test_reader_uses_the_stored_calibration_and_options(scorer: FakeScorer) -> None:
+    strict = NativeSettings(no_answer=True, calibration=Calibration(no_answer_threshold=-17))
+    assert Reader(scorer, strict).read("find oslo", "Oslo").no_answer.chosen
+    few = NativeSettings(no_answer=True, options={"top_k": 1})
+    assert len(Reader(scorer, few).read("find oslo", "Oslo and Oslo").answers) == 1
+    with pytest.raises(ModelError, match="unknown reading option"):
+        Reader(scorer, NativeSettings(no_answer=True, options={"top": 1}))
+
+
+def test_reader_saves_its_settings(reader: Reader, tmp_path: Path) -> None:
+    reader.save_pretrained(tmp_path / "model")
+    assert (tmp_path / "model" / "polyspan.json").is_file()
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+    assert sorted(path.name for path in (tmp_path / "model").iterdir()) == ["config.json", "polyspan.json"]
+
+
+def test_reader_save_that_fails_leaves_what_was_there(
+    reader: Reader, scorer: FakeScorer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader.save_pretrained(tmp_path / "model")
+    (tmp_path / "model" / "config.json").write_text("old")
+
+    def full_disk(folder: Path) -> None:
+        (folder / "config.json").write_text("new")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(scorer, "save", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        reader.save_pretrained(tmp_path / "model")
+    assert (tmp_path / "model" / "config.json").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_reader_is_safe_in_threads(reader: Reader) -> None:
+    words = ["oslo", "rome", "anna", "bert"] * 25
+    text = "Anna lives in Oslo and Bert works in Rome"
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda word: texts(reader.read(f"find {word}", text)), words))
+    assert [one[0].lower() for one in found] == words
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(st.text(), max_size=4), st.text(min_size=1).filter(str.strip))
+def test_reader_offsets_hold_for_any_text(documents: list[str], question: str) -> None:
+    reader = Reader(FakeScorer(WORDS), NativeSettings(no_answer=True))
+    options = ReadOptions(return_no_answer=False, max_seq_len=48, doc_stride=8, max_question_len=16)
+
+    def holds(answer: Answer) -> bool:
+        text = documents[int(answer.document)]
+        begin = answer.context_start
+        return (
+            text[answer.start : answer.end] == answer.text != ""
+            and text[begin : begin + len(answer.context)] == answer.context
+            and begin <= answer.start <= answer.end <= begin + len(answer.context)
+        )
+
+    assert all(holds(answer) for answer in reader.read(question, documents, options).answers)
+
+
+def test_reader_of_a_short_model_reads_in_short_windows(scorer: FakeScorer) -> None:
+    scorer.max_seq_len = 40
+    reader = Reader(scorer)
+    assert reader.defaults.max_seq_len == 40
+    text = "Anna works at the harbour. " * 30 + "Bert lives in Oslo."
+    assert texts(reader.read("find oslo", text)) == ["Oslo"]

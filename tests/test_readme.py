@@ -1,0 +1,70 @@
+"""Every block of the README runs, and prints what it says."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parent.parent
+README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+PERCENT = re.compile(r"\d+ ?%")
+
+
+def blocks(language: str) -> list[str]:
+    return [content for name, content in BLOCKS if name == language]
+
+
+def console_commands() -> list[tuple[str, str]]:
+    """Each command of the console blocks with the output shown below it."""
+    found = []
+    for block in blocks("console"):
+        for part in block.split("$ ")[1:]:
+            command, _, output = part.partition("\n")
+            found.append((command, output.strip()))
+    return found
+
+
+def run(command: str) -> str:
+    name, *arguments = shlex.split(command)
+    assert name == "polyspan", "console blocks show polyspan alone"
+    code = "from polyspan.cli import main; main()"
+    result = subprocess.run(
+        [sys.executable, "-c", code, *arguments], cwd=REPOSITORY, capture_output=True, check=True, env=os.environ
+    )
+    return result.stdout.decode().strip()
+
+
+def test_readme_has_two_set_up_lines_and_only_known_blocks() -> None:
+    assert {name for name, _ in BLOCKS} == {"bash", "console", "python"}
+    assert len(blocks("bash")) == 2
+    assert blocks("bash")[0].startswith("pip install . && polyspan ask ")
+    assert ".venv/bin/python -m pytest" in blocks("bash")[1]
+    assert all(block.count("\n") == 1 for block in blocks("bash"))
+
+
+@pytest.mark.parametrize(("command", "shown"), console_commands())
+def test_readme_console_block(command: str, shown: str) -> None:
+    printed = run(command)
+    expected = [PERCENT.sub("N", line) for line in shown.splitlines()]
+    lines = iter(PERCENT.sub("N", line) for line in printed.splitlines())
+    missing = [line for line in expected if line != "…" and line not in lines]
+    assert not missing, printed
+
+
+def test_readme_first_line_runs_as_written() -> None:
+    command = blocks("bash")[0].strip().removeprefix("pip install . && ")
+    assert "[" in run(command)
+
+
+@pytest.mark.parametrize("code", blocks("python"))
+def test_readme_python_block(code: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(REPOSITORY)
+    exec(compile(code, "README.md", "exec"), {"__name__": "readme"})  # noqa: S102 -- the README is what is tested
+    shown = re.findall(r"# -> (.*)", code)
+    printed = [PERCENT.sub("N", line) for line in capsys.readouterr().out.splitlines()]
+    assert [PERCENT.sub("N", line) for line in shown] == printed
