@@ -16,6 +16,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 from string import Template
 
@@ -108,6 +109,7 @@ def main() -> int:
         card = Template((REPOSITORY / "scripts" / "reader_card.md").read_text(encoding="utf-8"))
         values = {
             "name": given.name,
+            "onnxruntime": ".".join(version("onnxruntime").split(".")[:2]),
             "table": table,
             "loss": f"{loss:.2f}",
             "squad": report_table(report),

@@ -322,7 +322,7 @@ def test_reader_is_safe_in_threads(reader: Reader) -> None:
     assert [one[0].lower() for one in found] == words
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(st.lists(st.text(), max_size=4), st.text(min_size=1).filter(str.strip))
 def test_reader_offsets_hold_for_any_text(documents: list[str], question: str) -> None:
     reader = Reader(FakeScorer(WORDS), NativeSettings(no_answer=True))

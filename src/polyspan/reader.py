@@ -62,7 +62,7 @@ class ReadOptions:
     max_question_len: int = 64
     max_answer_len: int = 64
     context_chars: int = 240
-    batch_tokens: int = 1600
+    batch_tokens: int = 800
 
     def __post_init__(self) -> None:
         """Refuse counts below 1."""

@@ -20,8 +20,11 @@ def folder_with(path: Path, **config: Any) -> ModelFolder:
 
 
 def opened(path: Path, tokenizer: Tokenizer) -> PairTokenizer:
+    (path / "config.json").write_text("{}")
     tokenizer.save(str(path / "tokenizer.json"))
-    return PairTokenizer.from_file(path / "tokenizer.json")
+    found = ModelFolder(path).pair_tokenizer()
+    assert found is not None
+    return found
 
 
 def test_folder_without_config_is_refused(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """ONNX files through onnxruntime, against torch."""
 
+import gzip
 import json
 import shutil
 from collections.abc import Callable
@@ -186,6 +187,32 @@ def test_onnx_saves_what_it_opens(external: bool, bert: Path, onnx_of: FolderOf,
         scorer.save(target)
         assert_same(opened(target), opened(onnx_of("bert")))
     assert (copy / "onnx" / "weights.bin").is_file() == external
+
+
+def packed(folder: Path) -> Path:
+    """The folder with its weights outside the ONNX file and its large files gzipped."""
+    file = folder / "onnx" / "model.onnx"
+    onnx.save_model(onnx.load(file), file, save_as_external_data=True, location="weights.bin", size_threshold=0)
+    for path in (file, folder / "onnx" / "weights.bin", folder / "tokenizer.json"):
+        path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+        path.unlink()
+    return folder
+
+
+def test_onnx_opens_and_saves_gzipped_files(bert: Path, onnx_of: FolderOf, tmp_path: Path) -> None:
+    scorer = opened(packed(bert))
+    assert_same(scorer, opened(onnx_of("bert")))
+    (tmp_path / "copy").mkdir()
+    scorer.save(tmp_path / "copy")
+    assert_same(opened(tmp_path / "copy"), scorer)
+
+
+@pytest.mark.parametrize("name", ["onnx/model.onnx.gz", "onnx/weights.bin.gz", "tokenizer.json.gz"])
+def test_onnx_names_a_gzipped_file_that_was_cut(name: str, bert: Path) -> None:
+    file = packed(bert) / name
+    file.write_bytes(file.read_bytes()[:-20])
+    with pytest.raises(ModelError, match=rf"{name}: cannot be read"):
+        opened(bert)
 
 
 def test_onnx_reader_saves_and_opens(onnx_of: FolderOf, tmp_path: Path) -> None:

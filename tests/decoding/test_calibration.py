@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from polyspan.decoding import Calibration
@@ -14,13 +14,11 @@ calibrations = st.builds(Calibration, finite, temperatures, temperatures)
 infinity = math.inf
 
 
-@settings(deadline=None)
 @given(calibration=calibrations)
 def test_calibration_is_undecided_at_the_threshold(calibration: Calibration) -> None:
     assert calibration.no_answer_probability(calibration.no_answer_threshold) == 0.5
 
 
-@settings(deadline=None)
 @given(calibration=calibrations, margins=st.lists(finite | st.just(infinity) | st.just(-infinity), min_size=2))
 def test_calibration_probability_grows_with_the_margin(calibration: Calibration, margins: list[float]) -> None:
     with np.errstate(all="raise"):
@@ -36,7 +34,6 @@ def test_calibration_probability_at_both_ends_and_between() -> None:
     assert calibration.no_answer_probability(3.0) == pytest.approx(1 / (1 + math.exp(-1)))
 
 
-@settings(deadline=None)
 @given(calibration=calibrations, margin=finite, log_mass=finite)
 def test_calibration_share_is_a_share(calibration: Calibration, margin: float, log_mass: float) -> None:
     with np.errstate(all="raise", under="ignore"):

@@ -1,7 +1,7 @@
 import itertools
 import random
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from polyspan.decoding import Candidate, merge_candidates
@@ -41,7 +41,6 @@ def merge_by_force(given_candidates: list[Candidate], threshold: float, per_cont
     return kept
 
 
-@settings(deadline=None)
 @given(given_candidates=candidates, threshold=thresholds, per_context=st.integers(1, 4))
 def test_merge_equals_brute_force(given_candidates: list[Candidate], threshold: float, per_context: int) -> None:
     merged = merge_candidates(given_candidates, threshold, per_context)
@@ -51,7 +50,6 @@ def test_merge_equals_brute_force(given_candidates: list[Candidate], threshold: 
         assert one.context != other.context or not overlaps(one.span, other.span, threshold)
 
 
-@settings(deadline=None)
 @given(given_candidates=candidates, threshold=thresholds, seed=st.integers(0, 99))
 def test_merge_order_does_not_depend_on_input_order(
     given_candidates: list[Candidate], threshold: float, seed: int

@@ -1,7 +1,7 @@
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from polyspan.decoding import snippet_span
@@ -25,7 +25,6 @@ def around(text: str, part: str, size: int) -> str:
 texts = st.text(st.characters() | st.sampled_from("ab .!?\n\r\t。！橋\u00a0\u3000\"'”)"), min_size=1, max_size=120)
 
 
-@settings(deadline=None)
 @given(text=texts, size=st.integers(0, 150), data=st.data())
 def test_snippet_holds_the_answer(text: str, size: int, data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(text) - 1))
@@ -40,7 +39,6 @@ def test_snippet_holds_the_answer(text: str, size: int, data: st.DataObject) -> 
         assert not text[span.end - 1].isspace()
 
 
-@settings(deadline=None)
 @given(text=texts, size=st.integers(0, 60), data=st.data())
 def test_snippet_looks_at_the_neighbourhood_only(text: str, size: int, data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(text) - 1))

@@ -83,7 +83,7 @@ def decode_by_force(window: Window, start: FloatArray, end: FloatArray, settings
     return kept
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(
     offsets=token_offsets(),
     seed=st.integers(0, 2**32 - 1),
@@ -119,7 +119,6 @@ def test_spans_equal_brute_force(
     assert decoded.log_mass == pytest.approx(np.logaddexp.reduce(weights, initial=-np.inf), abs=1e-6)
 
 
-@settings(deadline=None)
 @given(offsets=token_offsets(), seed=st.integers(0, 2**32 - 1), top_k=st.integers(1, 8))
 def test_spans_lie_between_tokens_that_are_not_blank(offsets: list[tuple[int, int]], seed: int, top_k: int) -> None:
     start, end = logits_of(seed, len(offsets))
@@ -175,7 +174,6 @@ def test_spans_of_nothing(offsets: list[tuple[int, int]]) -> None:
     assert decoded.log_mass == -np.inf
 
 
-@settings(deadline=None)
 @given(
     offsets=token_offsets(),
     seed=st.integers(0, 1000),
@@ -196,7 +194,6 @@ def test_spans_of_one_window_share_all_of_its_mass(
     assert sum(shares) == pytest.approx(1, abs=1e-6)
 
 
-@settings(deadline=None)
 @given(seed=st.integers(0, 1000), tokens=st.integers(12, 30))
 def test_spans_of_overlapping_windows_count_once(seed: int, tokens: int) -> None:
     """Two windows with equal logits on their overlap of 8 weigh as much as one window over everything."""
@@ -236,7 +233,6 @@ def test_spans_refuse_senseless_settings(senseless: dict[str, float]) -> None:
 letters = st.sampled_from("aß橋ไทकি1 .\u0301\u0323\u0e31\u093f\u094d\u20dd\u1112\u1161\u11ab\uff76\uff9e")
 
 
-@settings(deadline=None)
 @given(text=st.text(letters | st.characters(), min_size=1, max_size=20), data=st.data())
 def test_spans_split_no_letter_from_its_marks(text: str, data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(text) - 1))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from polyspan.documents import files, find_files, limits, read_bytes, read_document, read_documents
@@ -154,7 +154,6 @@ def test_files_many_comments_are_sniffed_in_no_time() -> None:
     assert read_bytes(b"<!---->" * 5000 + b"text", "-").meta["format"] == "text"
 
 
-@settings(deadline=None)
 @given(
     st.binary(), st.sampled_from(SUFFIXES), st.sampled_from([b"", b"%PDF-1.4\n", b"PK\x03\x04", b"<html>", b"\xff\xfe"])
 )

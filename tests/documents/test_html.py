@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from polyspan.documents import read_bytes
@@ -77,6 +77,7 @@ def test_html_without_text_is_refused() -> None:
         read_bytes(b"<html><head><title>T</title></head><body><img src=x></body></html>", "a.html")
 
 
+@example(["<table>", "<li>", "<td>", " ", "word"])
 @given(st.lists(st.sampled_from(["<p>", "<br>", "<td>", "<table>", "<li>", "<tr>", "word", " ", "\n", "&nbsp;"])))
 def test_html_without_pre_has_no_runs_of_spaces_or_blank_lines(pieces: list[str]) -> None:
     text = html_to_text("".join(pieces))

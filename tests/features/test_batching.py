@@ -1,5 +1,5 @@
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from polyspan.features import collate, plan_batches
@@ -13,7 +13,6 @@ def window_of(size: int, first: int = 10) -> Window:
     return Window(0, ids, np.ones(size, np.int32), 1, np.zeros((0, 2), np.int32), (0, 0))
 
 
-@settings(deadline=None)
 @given(lengths=lengths, budget=st.integers(1, 2000))
 def test_batching_holds_every_position_once_within_the_budget(lengths: list[int], budget: int) -> None:
     batches = list(plan_batches(lengths, budget))
@@ -24,7 +23,6 @@ def test_batching_holds_every_position_once_within_the_budget(lengths: list[int]
     assert in_order == sorted(lengths, reverse=True)
 
 
-@settings(deadline=None)
 @given(lengths=lengths, budget=st.integers(1, 2000))
 def test_batching_wastes_no_room(lengths: list[int], budget: int) -> None:
     batches = list(plan_batches(lengths, budget))

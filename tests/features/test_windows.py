@@ -2,7 +2,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from polyspan.errors import InputError
@@ -28,7 +28,6 @@ def context_numbers(window: Window) -> list[int]:
     return [int(number) - 2000 for number in window.input_ids[begin : begin + len(window.offsets)]]
 
 
-@settings(deadline=None)
 @given(
     question=st.integers(0, 100),
     size=st.integers(0, 600),
@@ -57,7 +56,6 @@ def test_windows_cover_own_and_overlap(
     assert (len(windows) == 0) == (size == 0)
 
 
-@settings(deadline=None)
 @given(size=st.integers(1, 400), doc_stride=st.integers(0, 50))
 def test_windows_are_no_more_than_needed(size: int, doc_stride: int) -> None:
     windows = list(make_windows(question_of(4), context_of(size), BERT, WindowSettings(107, doc_stride)))

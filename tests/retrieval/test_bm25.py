@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from polyspan.retrieval import PassageRanking
@@ -91,7 +91,6 @@ def test_bm25_terms_of_unspaced_scripts_are_pairs() -> None:
     assert terms("ไทย") == ["ไท", "ทย"]
 
 
-@settings(deadline=None)
 @given(texts=st.lists(st.text(max_size=30), max_size=6), question=st.text(max_size=20), count=st.integers(1, 7))
 def test_bm25_returns_so_many_of_any_passages(texts: list[str], question: str, count: int) -> None:
     passages = passages_of(texts)

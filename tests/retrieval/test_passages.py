@@ -1,7 +1,7 @@
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from polyspan.retrieval import cut_passages
@@ -14,7 +14,6 @@ def cut(text: str, size: int = 1_200) -> list[str]:
     return [passage.text for passage in cut_passages(Document(text), size)]
 
 
-@settings(deadline=None)
 @given(text=texts, size=st.integers(1, 60))
 def test_passages_hold_every_text_once_in_order(text: str, size: int) -> None:
     document = Document(text)

@@ -1,6 +1,8 @@
 """A model folder in Hugging Face's layout, with one small JSON of our own."""
 
+import gzip
 import json
+import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -10,9 +12,11 @@ from typing import Any
 
 from polyspan.decoding import Calibration
 from polyspan.errors import ModelError
+from polyspan.features import PairTokenizer
 
 NATIVE_FILE = "polyspan.json"
 FORMAT_VERSION = 1
+PACKED = ".gz"
 ONNX_FILES = ("onnx/model.onnx", "model.onnx", "onnx/model_quantized.onnx", "model_quantized.onnx")
 POSITIONS_AFTER_PADDING = {
     "camembert",
@@ -67,6 +71,15 @@ def one_line(error: Exception) -> str:
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
+def unpacked(path: Path) -> bytes:
+    """A file's content, unpacked where its name ends in ``.gz``; ModelError where it cannot be read."""
+    try:
+        content = path.read_bytes()
+        return gzip.decompress(content) if path.suffix == PACKED else content
+    except (OSError, EOFError, zlib.error) as error:
+        raise ModelError(f"{path}: cannot be read: {one_line(error)}; copy the model folder again") from error
+
+
 class ModelFolder:
     """The files of one model; nothing is loaded before it is asked for."""
 
@@ -101,14 +114,13 @@ class ModelFolder:
 
     @property
     def onnx_file(self) -> Path | None:
-        """The first ONNX file of the usual names."""
-        return next((self.path / name for name in ONNX_FILES if (self.path / name).is_file()), None)
+        """The first ONNX file of the usual names, perhaps gzipped (``.onnx.gz``)."""
+        return self._first_file(*ONNX_FILES)
 
     @property
     def tokenizer_file(self) -> Path | None:
-        """``tokenizer.json``, if there is one."""
-        path = self.path / "tokenizer.json"
-        return path if path.is_file() else None
+        """``tokenizer.json``, perhaps gzipped (``.json.gz``), if there is one."""
+        return self._first_file("tokenizer.json")
 
     @property
     def pad_id(self) -> int:
@@ -134,6 +146,15 @@ class ModelFolder:
         unfinished = self.path / f"{NATIVE_FILE}.part"
         unfinished.write_text(json.dumps(settings.to_json(), indent=2) + "\n", encoding="utf-8")
         unfinished.replace(self.path / NATIVE_FILE)
+
+    def pair_tokenizer(self) -> PairTokenizer | None:
+        """The tokenizer of ``tokenizer_file``, if there is one; ModelError where it is broken."""
+        file = self.tokenizer_file
+        return None if file is None else PairTokenizer.from_json(unpacked(file), str(file), self.pad_id)
+
+    def _first_file(self, *names: str) -> Path | None:
+        paths = (self.path / f"{name}{packing}" for name in names for packing in ("", PACKED))
+        return next((path for path in paths if path.is_file()), None)
 
     def _json(self, name: str) -> Any:
         try:

@@ -10,11 +10,12 @@ SHIPPED = "default"
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _FILES = [
     "*.json",
+    "*.json.gz",
     "*.txt",
     "*.model",
     "README.md",
     "model*.safetensors",
-    "onnx/embeddings.bin",
+    "onnx/embeddings.bin*",
     *(f"{name}*" for name in ONNX_FILES),
 ]
 _OLD_WEIGHTS = ["pytorch_model*.bin", "pytorch_model*.json"]
@@ -53,7 +54,7 @@ def _download(model: str, revision: str | None, local_files_only: bool) -> Path:
 
     try:
         path = fetch(_FILES)
-        if not [*path.glob("*.safetensors"), *path.glob("**/*.onnx")]:
+        if not [*path.glob("*.safetensors"), *path.glob("**/*.onnx*")]:
             path = fetch([*_FILES, *_OLD_WEIGHTS])
     except Exception as error:  # network, hub and cache fail in many ways
         # offline, and someone else fetched only the files that they needed

@@ -7,14 +7,16 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from polyspan.backends.folder import ModelFolder, one_line
+from polyspan.backends.folder import PACKED, ModelFolder, one_line, unpacked
 from polyspan.errors import InputError, ModelError
-from polyspan.features import Batch, PairTokenizer
+from polyspan.features import Batch
 from polyspan.types import FloatArray
 
 INPUTS = {"input_ids", "attention_mask", "token_type_ids"}
 OUTPUTS = ["start_logits", "end_logits"]
-SAVED = ("*.json", "README.md", "*.onnx*", "onnx/*")
+SAVED = ("*.json*", "README.md", "*.onnx*", "onnx/*")
+# Its kernel is several times slower than addition and layer normalisation apart.
+LEFT_OUT = ["SkipLayerNormFusion"]
 
 
 class OnnxScorer:
@@ -26,7 +28,8 @@ class OnnxScorer:
         providers: Sequence[str] = ("CPUExecutionProvider",),
         threads: int | None = None,
     ) -> None:
-        if folder.onnx_file is None or folder.tokenizer_file is None:
+        file, tokenizer = folder.onnx_file, folder.pair_tokenizer()
+        if file is None or tokenizer is None:
             raise ModelError(f"{folder.path}: the ONNX backend needs a model.onnx and a tokenizer.json there")
         unknown = set(providers) - set(onnxruntime.get_available_providers())
         if unknown:
@@ -36,20 +39,17 @@ class OnnxScorer:
             )
         self._folder = folder
         self.name = folder.name
-        self.tokenizer = PairTokenizer.from_file(folder.tokenizer_file, folder.pad_id)
+        self.tokenizer = tokenizer
         self.max_seq_len = folder.max_seq_len
         options = onnxruntime.SessionOptions()
         if threads is not None:
             options.intra_op_num_threads = threads
-        try:
-            self._session = onnxruntime.InferenceSession(folder.onnx_file, options, providers=list(providers))
-        except Exception as error:  # onnxruntime's errors share no other base
-            raise ModelError(f"{folder.onnx_file}: onnxruntime cannot open it: {one_line(error)}") from error
+        self._session = _open_session(file, options, providers)
         self._inputs = {value.name for value in self._session.get_inputs()}
         outputs = {value.name for value in self._session.get_outputs()}
         if not (self._inputs <= INPUTS and "input_ids" in self._inputs and outputs >= set(OUTPUTS)):
             raise ModelError(
-                f"{folder.onnx_file}: takes {sorted(self._inputs)} and gives {sorted(outputs)}; an extractive "
+                f"{file}: takes {sorted(self._inputs)} and gives {sorted(outputs)}; an extractive "
                 f"reader takes {sorted(INPUTS)} and gives {OUTPUTS}"
             )
 
@@ -72,3 +72,19 @@ class OnnxScorer:
             target = folder / path.relative_to(source)
             target.parent.mkdir(exist_ok=True)
             shutil.copy(path, target)
+
+
+def _open_session(
+    file: Path, options: onnxruntime.SessionOptions, providers: Sequence[str]
+) -> onnxruntime.InferenceSession:
+    """A session for an ONNX file; a gzipped one may have gzipped weights beside it, which go by way of memory."""
+    model: Path | bytes = file
+    if file.suffix == PACKED:
+        model = unpacked(file)
+        weights = {path.name.removesuffix(PACKED): unpacked(path) for path in file.parent.glob(f"*.bin{PACKED}")}
+        sizes = [len(content) for content in weights.values()]
+        options.add_external_initializers_from_files_in_memory(list(weights), list(weights.values()), sizes)
+    try:
+        return onnxruntime.InferenceSession(model, options, providers=list(providers), disabled_optimizers=LEFT_OUT)
+    except Exception as error:  # onnxruntime's errors share no other base
+        raise ModelError(f"{file}: onnxruntime cannot open it: {one_line(error)}") from error

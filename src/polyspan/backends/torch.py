@@ -22,7 +22,7 @@ except ImportError as error:
 OPENING: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 TOKENIZER_FILES = (
-    "tokenizer*.json",
+    "tokenizer*.json*",
     "special_tokens_map.json",
     "added_tokens.json",
     "vocab.*",
@@ -93,8 +93,9 @@ def _device(name: str) -> torch.device:
 
 def _pair_tokenizer(folder: ModelFolder) -> PairTokenizer:
     """From ``tokenizer.json``, or from an old folder's vocabulary by way of transformers."""
-    if folder.tokenizer_file is not None:
-        return PairTokenizer.from_file(folder.tokenizer_file, folder.pad_id)
+    ready = folder.pair_tokenizer()
+    if ready is not None:
+        return ready
     if not any(path for pattern in ("vocab.*", "*.model") for path in folder.path.glob(pattern)):
         raise ModelError(f"{folder.path}: holds no tokenizer.json and no vocabulary")
     try:

@@ -13,6 +13,7 @@ _DECLARATION = re.compile(rb"<(?:meta|\?xml)\b[^>]*?(?:charset|encoding)\s*=\s*[
 _DECLARED_WITHIN = 4096
 
 _LIST_INDENT = re.compile(r"^ +(?=(?:•|\d+\.) )", re.MULTILINE)
+_BULLET_GAP = re.compile(r"^• {2,}", re.MULTILINE)
 _CELL_BREAK = re.compile(r"(?<=\S) ?((?:\t\t)+)")
 _BLANK_LINES = re.compile(r"\n(?:[ \t\xa0]*\n){2,}")
 
@@ -32,7 +33,7 @@ def html_to_text(markup: str) -> str:
 
     markup = _INLINES.sub(r"\1span", _BLOCKS.sub(r"\1div", markup))
     text = extract_plain_text(markup, preserve_formatting=True, alt_texts=False, skip_elements=_SKIPPED)
-    text = _LIST_INDENT.sub("", text)
+    text = _BULLET_GAP.sub("• ", _LIST_INDENT.sub("", text))
     text = _CELL_BREAK.sub(lambda tabs: "\t" * (len(tabs[1]) // 2), text)
     return _BLANK_LINES.sub("\n\n", text)
 

@@ -3,7 +3,7 @@
 from polyspan.export.onnx import export_onnx
 from polyspan.export.reader import export_small_reader
 from polyspan.export.vocabulary import choose_pieces, cut_tokenizer
-from polyspan.export.weights import pack_embeddings, pack_weights, save_with_embeddings
+from polyspan.export.weights import pack_embeddings, pack_weights, take_embeddings
 
 __all__ = [
     "choose_pieces",
@@ -12,5 +12,5 @@ __all__ = [
     "export_small_reader",
     "pack_embeddings",
     "pack_weights",
-    "save_with_embeddings",
+    "take_embeddings",
 ]

@@ -52,7 +52,7 @@ def export_onnx(folder: Path) -> "onnx.ModelProto":
         input_names=names,
         output_names=["start_logits", "end_logits"],
         dynamic_shapes=((sizes,) * len(names),),
-        opset_version=18,
+        opset_version=20,
         dynamo=True,
         verbose=False,
     )

@@ -1,18 +1,21 @@
 """A reader for torch to the small folder that ships."""
 
+import gzip
 import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from polyspan.backends import ModelFolder
+from polyspan.backends import ModelFolder, unpacked
 from polyspan.errors import ModelError
 from polyspan.export.onnx import export_onnx
 from polyspan.export.vocabulary import choose_pieces, cut_tokenizer
-from polyspan.export.weights import pack_embeddings, pack_weights, save_with_embeddings
+from polyspan.export.weights import EMBEDDINGS_FILE, pack_embeddings, pack_weights, take_embeddings
 
 
 def export_small_reader(source: Path, out: Path, commonest: int | None = None, texts: Iterable[str] = ()) -> None:
-    """Write config.json, tokenizer.json, onnx/model.onnx (8-bit matrices) and onnx/embeddings.bin (4 bits).
+    """Write config.json and, gzipped, tokenizer.json, onnx/model.onnx (8-bit matrices), onnx/embeddings.bin (4 bits).
+
+    Another encoder of the same vocabulary can share the last of these and the tokenizer.
 
     Args:
         source: a reader for torch with a Unigram tokenizer.json and word embeddings that are exact in 4 bits.
@@ -26,15 +29,22 @@ def export_small_reader(source: Path, out: Path, commonest: int | None = None, t
     folder = ModelFolder(source)
     if folder.tokenizer_file is None:
         raise ModelError(f"{source}: expected a tokenizer.json there")
-    tokenizer = json.loads(folder.tokenizer_file.read_text(encoding="utf-8"))
+    tokenizer = json.loads(unpacked(folder.tokenizer_file))
     size = len(tokenizer["model"]["vocab"])
     kept = list(range(size)) if commonest is None else choose_pieces(tokenizer, commonest, texts)
     graph = export_onnx(source)
     pack_embeddings(graph, kept)
     pack_weights(graph)
-    save_with_embeddings(graph, out / "onnx" / "model.onnx")
+    embeddings = take_embeddings(graph)
     cut = cut_tokenizer(tokenizer, kept)
     pad = folder.config.get("pad_token_id")
     config = {**folder.config, "vocab_size": len(kept), "pad_token_id": kept.index(pad) if pad in kept else pad}
-    (out / "tokenizer.json").write_text(json.dumps(cut, ensure_ascii=False, separators=(",", ":")), encoding="utf-8")
+    (out / "onnx").mkdir(parents=True)
+    contents = {
+        "tokenizer.json": json.dumps(cut, ensure_ascii=False, separators=(",", ":")).encode(),
+        "onnx/model.onnx": graph.SerializeToString(),
+        f"onnx/{EMBEDDINGS_FILE}": embeddings,
+    }
+    for name, content in contents.items():
+        (out / f"{name}.gz").write_bytes(gzip.compress(content, mtime=0))
     (out / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")

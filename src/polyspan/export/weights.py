@@ -1,7 +1,6 @@
 """ONNX weights in fewer bits, without integer arithmetic at run time: the same answers on every processor."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +13,7 @@ BLOCK = 32
 SMALLEST = 64
 ALIGNMENT = 4096
 CODES, SCALES = "embedding_codes", "embedding_scales_half"
+EMBEDDINGS_FILE = "embeddings.bin"
 MICROSOFT = "com.microsoft"
 
 
@@ -91,20 +91,18 @@ def four_bits(table: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.uint8], np
     return halves[:, 0::2] | halves[:, 1::2] << 4, scales[..., 0]
 
 
-def save_with_embeddings(model: onnx.ModelProto, path: Path) -> None:
-    """Write the graph, and the packed embeddings beside it as ``embeddings.bin``, which other graphs can share."""
+def take_embeddings(model: onnx.ModelProto) -> bytes:
+    """Take the packed embeddings out of the graph, which looks for them in ``embeddings.bin`` from then on."""
     content, tensors = bytearray(), {value.name: value for value in model.graph.initializer}
     for name in (CODES, SCALES):
         tensor = tensors[name]
         raw = numpy_helper.to_array(tensor).tobytes()
         content += b"\0" * (-len(content) % ALIGNMENT)
-        external_data_helper.set_external_data(tensor, "embeddings.bin", len(content), len(raw))
+        external_data_helper.set_external_data(tensor, EMBEDDINGS_FILE, len(content), len(raw))
         tensor.data_location = onnx.TensorProto.EXTERNAL
         tensor.ClearField("raw_data")
         content += raw
-    path.parent.mkdir(parents=True, exist_ok=True)
-    (path.parent / "embeddings.bin").write_bytes(content)
-    path.write_bytes(model.SerializeToString())
+    return bytes(content)
 
 
 def _replace(model: onnx.ModelProto, name: str, *values: tuple[str, npt.NDArray[np.generic]]) -> None:

@@ -3,7 +3,6 @@
 import re
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -104,14 +103,14 @@ class PairTokenizer:
         self._tokenizer = tokenizer
 
     @classmethod
-    def from_file(cls, path: Path, pad_id: int = 0) -> "PairTokenizer":
-        """Open a ``tokenizer.json``; ModelError where it is absent or broken."""
+    def from_json(cls, content: bytes, where: str, pad_id: int = 0) -> "PairTokenizer":
+        """From the content of a ``tokenizer.json``; ModelError, which says ``where``, if it is broken."""
         from tokenizers import Tokenizer
 
         try:
-            tokenizer = Tokenizer.from_file(str(path))
+            tokenizer = Tokenizer.from_buffer(content)
         except Exception as error:  # tokenizers raises bare Exception
-            raise ModelError(f"{path}: not a readable tokenizer.json: {error}") from error
+            raise ModelError(f"{where}: not a readable tokenizer.json: {error}") from error
         return cls(tokenizer, pad_id)
 
     def encode(self, text: str) -> Tokens:
