@@ -10,6 +10,7 @@ from polyspan.errors import PolyspanError
 COMMANDS = {
     "ask": "Answer a question with quotes from files and folders.",
     "evaluate": "Run a reader over a dataset and score it.",
+    "push": "Upload a model folder to a hub.",
     "score": "Score a file of predictions by SQuAD's official rules.",
     "text": "Print the text of a file as offsets count it.",
 }

@@ -1,0 +1,5 @@
+"""What a model says of itself: the README.md of a model folder, with the metadata that the hub reads."""
+
+from polyspan.cards.card import CardDataset, CardFacts, CardResult, CardTraining, model_card
+
+__all__ = ["CardDataset", "CardFacts", "CardResult", "CardTraining", "model_card"]
