@@ -111,6 +111,7 @@ def main() -> int:
             "name": given.name,
             "onnxruntime": ".".join(version("onnxruntime").split(".")[:2]),
             "table": table,
+            "sample": f"a random sample of up to {given.sample:,}" if given.sample else "all",
             "loss": f"{loss:.2f}",
             "squad": report_table(report),
             "signature": signature_text(report),

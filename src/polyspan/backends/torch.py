@@ -2,6 +2,8 @@
 
 import inspect
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -16,6 +18,7 @@ from polyspan.types import FloatArray
 try:
     import torch
     from transformers import AutoModelForQuestionAnswering, AutoTokenizer
+    from transformers.utils import logging
 except ImportError as error:
     raise MissingExtraError("a model folder without an ONNX file", "torch") from error
 
@@ -43,9 +46,10 @@ class TorchScorer:
         self.tokenizer = _pair_tokenizer(folder)
         self.max_seq_len = folder.max_seq_len
         try:
-            model, info = AutoModelForQuestionAnswering.from_pretrained(
-                folder.path, dtype=DTYPES[dtype], output_loading_info=True, weights_only=True, **OPENING
-            )
+            with without_bars():
+                model, info = AutoModelForQuestionAnswering.from_pretrained(
+                    folder.path, dtype=DTYPES[dtype], output_loading_info=True, weights_only=True, **OPENING
+                )
         except UnpicklingError as error:
             raise ModelError(
                 f"{folder.path}: its pickled weights are broken or hold code, which is never run; expected a "
@@ -75,12 +79,30 @@ class TorchScorer:
 
     def save(self, folder: Path) -> None:
         """Write configuration, safetensors and tokenizer."""
-        self._model.save_pretrained(folder)
-        if self._folder.tokenizer_file is None:
-            AutoTokenizer.from_pretrained(self._folder.path, **OPENING).save_pretrained(folder)
-        elif not folder.samefile(self._folder.path):
-            for path in [path for pattern in TOKENIZER_FILES for path in self._folder.path.glob(pattern)]:
-                shutil.copy(path, folder / path.name)
+        save_model(self._model, self._folder, folder)
+
+
+@contextmanager
+def without_bars() -> Iterator[None]:
+    """Keep transformers from drawing progress bars, which it does even where nobody sees them."""
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call] # transformers is typed in part
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call] # likewise
+
+
+def save_model(model: Any, source: ModelFolder, target: Path) -> None:
+    """Write a model's configuration and safetensors, and the tokenizer of the folder that it came from."""
+    with without_bars():
+        model.save_pretrained(target)
+    if source.tokenizer_file is None:
+        AutoTokenizer.from_pretrained(source.path, **OPENING).save_pretrained(target)
+    elif not target.samefile(source.path):
+        for path in [path for pattern in TOKENIZER_FILES for path in source.path.glob(pattern)]:
+            shutil.copy(path, target / path.name)
 
 
 def _device(name: str) -> torch.device:

@@ -1,10 +1,12 @@
 """Question and context to windows of token ids with character offsets."""
 
 from polyspan.features.batching import Batch, collate, plan_batches
+from polyspan.features.targets import NULL_TARGET, span_targets
 from polyspan.features.tokens import PairTemplate, PairTokenizer, Tokens
 from polyspan.features.windows import WindowSettings, make_windows
 
 __all__ = [
+    "NULL_TARGET",
     "Batch",
     "PairTemplate",
     "PairTokenizer",
@@ -13,4 +15,5 @@ __all__ = [
     "collate",
     "make_windows",
     "plan_batches",
+    "span_targets",
 ]

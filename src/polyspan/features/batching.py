@@ -31,9 +31,10 @@ def plan_batches(lengths: Sequence[int], token_budget: int) -> Iterator[list[int
         begin += size
 
 
-def collate(windows: Sequence[Window], pad_id: int) -> Batch:
-    """Pads windows to the longest of them, on the right."""
-    shape = len(windows), max(len(window.input_ids) for window in windows)
+def collate(windows: Sequence[Window], pad_id: int, multiple: int = 1) -> Batch:
+    """Pads windows on the right, to the longest of them and on to a ``multiple``."""
+    longest = max(len(window.input_ids) for window in windows)
+    shape = len(windows), -(-longest // multiple) * multiple
     batch = Batch(np.full(shape, pad_id, np.int64), np.zeros(shape, np.int64), np.zeros(shape, np.int64))
     for row, window in enumerate(windows):
         size = len(window.input_ids)

@@ -1,0 +1,100 @@
+"""What ``polyspan train`` and ``polyspan distill`` share: a recipe from a file, a model and options."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from polyspan.cli.output import print_json
+from polyspan.errors import InputError
+
+RECIPES = (".yaml", ".yml")
+Command = Callable[..., None]
+
+
+def run_options(command: Command) -> Command:
+    """The options of a run."""
+    for option in reversed(
+        (
+            click.option("--out", required=True, type=click.Path(path_type=Path), help="The new model's folder."),
+            click.option("--data", multiple=True, help="A SQuAD JSON file to learn from, FILE or FILE:WEIGHT."),
+            click.option("--dev", multiple=True, help="A SQuAD JSON file to measure on after each epoch."),
+            click.option("--define", multiple=True, help="NAME=VALUE for a ${NAME} in the recipe."),
+            click.option(
+                "--set", "settings", multiple=True, help="FIELD=VALUE, such as optimisation.learning_rate=1e-4."
+            ),
+            click.option("--minutes", type=float, help="Stop for now after so long; the same command goes on."),
+            click.option("--json", "as_json", is_flag=True, help="Print the report as JSON."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def run_content(source: str, given: dict[str, Any]) -> dict[str, Any]:
+    """A recipe's plain values: those of a YAML file, or of a model alone, with the options' over them."""
+    import yaml
+
+    from polyspan.training import read_recipe
+
+    content: dict[str, Any] = {"model": source}
+    if source.endswith(RECIPES):
+        content = read_recipe(Path(source), dict(_pair(one, "--define") for one in given["define"]))
+    for group in ("data", "dev"):
+        if given[group]:
+            content[group] = [*content.get(group, []), *map(_data_file, given[group])]
+    for one in given["settings"]:
+        field, value = _pair(one, "--set")
+        *path, last = field.split(".")
+        place = content
+        for name in path:
+            place = place.setdefault(name, {})
+            if not isinstance(place, dict):
+                raise InputError(f"--set {one}: {name} is no group of fields")
+        # YAML takes 1e-4 for a text.
+        place[last] = _number(value) if _number(value) is not None else yaml.safe_load(value)
+    return content
+
+
+def run(content: dict[str, Any], given: dict[str, Any]) -> None:
+    """Train, and say what came of it."""
+    from polyspan.training import RunSettings, parse_recipe, train
+
+    settings = RunSettings(
+        stop_after_seconds=None if given["minutes"] is None else 60 * given["minutes"],
+        show_progress=sys.stderr.isatty(),
+    )
+    report = train(parse_recipe(content), given["out"], settings)
+    if given["as_json"]:
+        print_json(asdict(report))
+        return
+    state = "finished" if report.finished else "stopped for now; the same command goes on"
+    click.echo(f"{given['out']}: {state}, {report.tokens:,} tokens in {report.seconds / 60:.1f} minutes")
+    for entry in report.dev:
+        best = ", kept" if entry["epoch"] == report.best_epoch else ""
+        click.echo(f"epoch {entry['epoch']}: mean F1 {entry['mean_f1']:.2f}{best}")
+
+
+def _pair(text: str, option: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise InputError(f"{option} {text}: expected NAME=VALUE")
+    return name, value
+
+
+def _data_file(text: str) -> dict[str, Any]:
+    path, _, weight = text.rpartition(":")
+    number = _number(weight) if path else None
+    return {"path": text} if number is None else {"path": path, "weight": number}
+
+
+def _number(text: str) -> int | float | None:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return None

@@ -1,0 +1,82 @@
+"""An interrupted run, in one file that is written whole or not at all."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from polyspan.errors import InputError, ModelError
+
+_MOMENTS = ("exp_avg", "exp_avg_sq", "step")
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a run is: ``step`` steps into ``epoch``, both counted from 0, and what was measured so far.
+
+    ``digest`` tells the run from others. ``dev`` holds an entry for each finished epoch, ``best_epoch`` the one
+    whose weights are kept.
+    """
+
+    digest: str
+    epoch: int = 0
+    step: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    losses: list[float] = field(default_factory=list)
+    dev: list[dict[str, Any]] = field(default_factory=list)
+    best_epoch: int | None = None
+    finished: bool = False
+
+
+def save_checkpoint(path: Path, model: Any, optimiser: Any, progress: Progress) -> None:
+    """Write weights that learn, their moments and the progress."""
+    tensors = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            tensors[f"{name}|weight"] = parameter.detach()
+            for moment in _MOMENTS if parameter in optimiser.state else ():
+                tensors[f"{name}|{moment}"] = optimiser.state[parameter][moment]
+    contiguous = {name: tensor.to("cpu").contiguous().clone() for name, tensor in tensors.items()}
+    unfinished = path.with_name(f"{path.name}.part")
+    save_file(contiguous, unfinished, {"progress": json.dumps(asdict(progress))})
+    unfinished.replace(path)
+
+
+def read_progress(path: Path, digest: str) -> Progress:
+    """The progress of a checkpoint, or a new one where there is no file.
+
+    Raises:
+        InputError: if the checkpoint is another run's.
+        ModelError: if the file is broken.
+    """
+    if not path.is_file():
+        return Progress(digest)
+    try:
+        with safe_open(path, "pt") as file:
+            progress = Progress(**json.loads(file.metadata()["progress"]))
+    except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
+        raise ModelError(f"{path}: not a checkpoint that can be read ({error}); remove it to begin anew") from error
+    if progress.digest != digest:
+        raise InputError(
+            f"{path}: this checkpoint is of another recipe or other data (run {progress.digest}, this is {digest}); "
+            "give another --out, or remove the folder"
+        )
+    return progress
+
+
+def load_checkpoint(path: Path, model: Any, optimiser: Any) -> None:
+    """Put a checkpoint's weights and moments into model and optimiser."""
+    with safe_open(path, "pt") as file, torch.no_grad():
+        names = set(file.keys())
+        for name, parameter in model.named_parameters():
+            if parameter.requires_grad:
+                parameter.copy_(file.get_tensor(f"{name}|weight"))
+            if f"{name}|step" in names:
+                state = {moment: file.get_tensor(f"{name}|{moment}").to(parameter.device) for moment in _MOMENTS}
+                state["step"] = state["step"].cpu()
+                optimiser.state[parameter] = state

@@ -1,0 +1,60 @@
+"""Where a run stands: the real scores of a model folder on development files."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from statistics import mean
+
+from polyspan.backends import BackendOptions
+from polyspan.datasets import read_squad
+from polyspan.evaluation import evaluate, predict, reading_options
+from polyspan.features import WindowSettings
+from polyspan.metrics import space_characters
+from polyspan.reader import Reader
+from polyspan.training.recipe import DataFile
+from polyspan.types import QAExample, Reading
+
+Scores = dict[str, dict[str, float]]
+
+
+def dev_scores(
+    folder: Path, files: Sequence[DataFile], windows: WindowSettings, options: BackendOptions | None = None
+) -> Scores:
+    """SQuAD 2.0's scores of each file, with languages that put no spaces between words counted by characters.
+
+    A model that has just been trained has no threshold yet, so files with unanswerable questions have ``best_f1``
+    and ``best_exact`` too.
+    """
+    reader = Reader.from_pretrained(folder, options)
+    scores: Scores = {}
+    for file in files:
+        examples = read_squad(Path(file.path))
+        reading = replace(
+            reading_options(reader, examples, "auto"),
+            max_seq_len=windows.max_seq_len,
+            doc_stride=windows.doc_stride,
+            max_question_len=windows.max_question_len,
+        )
+        threshold = 0.0 if reading.return_no_answer else None
+        readings = (_spaced_reading(one) for one in predict(reader, examples, reading))
+        found = evaluate([_spaced_example(one) for one in examples], readings, threshold)
+        scores[Path(file.path).name] = dict(found.report.scores)
+    return scores
+
+
+def dev_mean(scores: Scores) -> float:
+    """The mean over files of ``best_f1``, or of ``f1`` where a file has only answerable questions."""
+    return mean(one.get("best_f1", one["f1"]) for one in scores.values())
+
+
+def _spaced_example(example: QAExample) -> QAExample:
+    answers = tuple(replace(answer, text=space_characters(answer.text)) for answer in example.answers)
+    return replace(example, answers=answers)
+
+
+def _spaced_reading(reading: Reading) -> Reading:
+    answers, candidates = (
+        tuple(replace(answer, text=space_characters(answer.text)) for answer in found)
+        for found in (reading.answers, reading.candidates)
+    )
+    return replace(reading, answers=answers, candidates=candidates)

@@ -1,0 +1,98 @@
+"""Data files to windows with targets."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from polyspan.datasets import read_squad
+from polyspan.errors import DatasetError, InputError
+from polyspan.features import PairTokenizer, make_windows, span_targets
+from polyspan.training.recipe import DataFile, Recipe
+from polyspan.training.unanswerable import make_unanswerable
+from polyspan.types import Int32Array, QAExample, Span, Window
+
+Item = TypeVar("Item")
+Progress = Callable[[Iterable[Item], int, str], Iterable[Item]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainingWindow:
+    """A window with what it teaches.
+
+    ``targets``, int32 [targets, 2], are first and last token of each right answer; None where only teachers speak.
+    """
+
+    window: Window
+    targets: Int32Array | None
+    question: str
+    context: str
+    language: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainingSet:
+    """All windows of a run, and how often each comes in an epoch."""
+
+    windows: list[TrainingWindow]
+    weights: npt.NDArray[np.float64]
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """Tokens of each window, [windows]."""
+        return np.array([len(one.window.input_ids) for one in self.windows], np.int64)
+
+
+def read_examples(file: DataFile, recipe: Recipe) -> list[QAExample]:
+    """The questions of a data file, those made unanswerable behind them.
+
+    Raises:
+        DatasetError: where the file is broken or holds an answer that does not stand in its context.
+    """
+    examples = read_squad(Path(file.path))
+    for example in examples:
+        for answer in example.answers:
+            if example.context[answer.start : answer.start + len(answer.text)] != answer.text or not answer.text:
+                raise DatasetError(
+                    f"{file.path}: question {example.id!r}: its answer {answer.text!r:.60} does not stand at character "
+                    f"{answer.start} of the context; see polyspan data check {file.path} --fix FIXED"
+                )
+    made = make_unanswerable(examples, recipe.unanswerable, recipe.seed) if file.labelled else ()
+    return [*examples, *made]
+
+
+def make_training_set(recipe: Recipe, tokenizer: PairTokenizer, progress: Progress[QAExample]) -> TrainingSet:
+    """Every window of every data file that teaches something.
+
+    Raises:
+        DatasetError: as ``read_examples``.
+        InputError: if the files give no window at all.
+    """
+    windows: list[TrainingWindow] = []
+    weights: list[float] = []
+    for file, examples in [(file, read_examples(file, recipe)) for file in recipe.data]:
+        found = _windows_of(progress(examples, len(examples), Path(file.path).name), file, recipe, tokenizer)
+        before = len(windows)
+        windows.extend(found)
+        weights.extend([file.weight] * (len(windows) - before))
+    if not windows:
+        raise InputError("the data files give no window to learn from; are their contexts empty?")
+    return TrainingSet(windows, np.array(weights))
+
+
+def _windows_of(
+    examples: Iterable[QAExample], file: DataFile, recipe: Recipe, tokenizer: PairTokenizer
+) -> Iterator[TrainingWindow]:
+    context, tokens = None, tokenizer.encode("")
+    for example in examples:
+        if example.context != context:
+            context, tokens = example.context, tokenizer.encode(example.context)
+        question = tokenizer.encode(example.question).ids
+        answers = [Span(answer.start, answer.start + len(answer.text)) for answer in example.answers]
+        for window in make_windows(question, tokens, tokenizer.template, recipe.windows):
+            targets = span_targets(window, answers) if file.labelled else None
+            if targets is None or len(targets):
+                yield TrainingWindow(window, targets, example.question, example.context, file.language)

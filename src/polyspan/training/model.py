@@ -1,0 +1,77 @@
+"""The model that learns: opened, partly frozen, with its parameters in groups."""
+
+import re
+from typing import Any
+
+import torch
+from transformers import AutoModelForQuestionAnswering
+
+from polyspan.backends import ModelFolder
+from polyspan.backends.torch import OPENING, without_bars
+from polyspan.errors import InputError, ModelError
+from polyspan.training.recipe import Optimisation
+
+_LAYER = re.compile(r"\.(?:layer|layers)\.(\d+)\.")
+
+
+def open_student(folder: ModelFolder, optimisation: Optimisation) -> Any:
+    """A float32 model for question answering in training mode; a plain encoder gets a new span head.
+
+    Raises:
+        ModelError: if transformers cannot open it.
+        InputError: if ``freeze`` names no module of it.
+    """
+    try:
+        with without_bars():
+            model = AutoModelForQuestionAnswering.from_pretrained(
+                folder.path, dtype=torch.float32, weights_only=True, **OPENING
+            )
+    except Exception as error:  # odd configurations and broken weights fail in many ways
+        raise ModelError(f"{folder.path}: transformers cannot open it: {' '.join(str(error).split())}") from error
+    _freeze(model, optimisation.freeze)
+    probability = optimisation.embeds_dropout_prob
+    span_head(model).register_forward_pre_hook(
+        lambda head, given: (torch.nn.functional.dropout(given[0], probability, head.training),)
+    )
+    return model.train()
+
+
+def span_head(model: Any) -> Any:
+    """The last layer, which gives start and end logits."""
+    head = getattr(model, "qa_outputs", getattr(model, "classifier", None))
+    if not isinstance(head, torch.nn.Linear):
+        raise ModelError(f"{type(model).__name__} has no linear layer for spans; expected an extractive reader")
+    return head
+
+
+def parameter_groups(model: Any, optimisation: Optimisation) -> list[dict[str, Any]]:
+    """Groups for an optimiser, each with its own ``rate`` (a factor) and ``weight_decay``.
+
+    Vectors (biases, normalisation) do not decay. The rate falls by ``layer_decay`` from each layer to the one
+    below, the embeddings being lowest.
+    """
+    learning = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
+    layers = 1 + max((int(match[1]) for name, _ in learning if (match := _LAYER.search(name))), default=-1)
+    head = {id(parameter) for parameter in span_head(model).parameters()}
+    groups: dict[tuple[float, float], list[Any]] = {}
+    for name, parameter in learning:
+        match = _LAYER.search(name)
+        depth = layers - int(match[1]) if match else layers + 1
+        in_head = id(parameter) in head
+        rate = optimisation.head_rate if in_head else optimisation.layer_decay ** (depth - 1)
+        decay = optimisation.weight_decay if parameter.ndim > 1 else 0.0
+        groups.setdefault((rate, decay), []).append(parameter)
+    return [{"params": parameters, "rate": rate, "weight_decay": decay} for (rate, decay), parameters in groups.items()]
+
+
+def _freeze(model: Any, names: tuple[str, ...]) -> None:
+    for wanted in names:
+        found = [
+            module for name, module in model.named_modules() if name == wanted or name.rpartition(".")[2] == wanted
+        ]
+        if not found:
+            raise InputError(
+                f"freeze: {type(model).__name__} has no module {wanted!r}; expected a name such as word_embeddings"
+            )
+        for module in found:
+            module.requires_grad_(requires_grad=False)

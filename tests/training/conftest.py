@@ -1,0 +1,66 @@
+"""A tiny dataset and a tiny model to learn it."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tiny
+
+pytest.importorskip("torch")
+pytest.importorskip("accelerate")
+
+FACTS = {"bridge": "1874", "letter": "Ada", "river": "1888", "option": "Antwerpen", "freedom": "models"}
+
+
+def squad_content(facts: dict[str, str] = FACTS) -> dict[str, Any]:
+    """A question on each fact, each context holding two of them, and one question that has no answer."""
+    names = list(facts)
+    paragraphs = []
+    for number, name in enumerate(names):
+        other = names[(number + 1) % len(names)]
+        context = f"The {name} was opened in {facts[name]}. The {other} was written by {facts[other]}."
+        answers = [{"text": facts[name], "answer_start": context.index(facts[name])}]
+        questions: list[dict[str, Any]] = [{"id": name, "question": f"When was the {name} opened?", "answers": answers}]
+        if number == 0:
+            questions.append({"id": "none", "question": "Who wrote the users?", "answers": [], "is_impossible": True})
+        paragraphs.append({"context": context, "qas": questions})
+    return {"version": "v2.0", "data": [{"title": "facts", "paragraphs": paragraphs}]}
+
+
+@pytest.fixture(scope="session")
+def squad_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("data") / "facts.json"
+    path.write_text(json.dumps(squad_content()))
+    return path
+
+
+@pytest.fixture(scope="session")
+def student(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny.make_reader_folder(tmp_path_factory.mktemp("student") / "reader", "bert", positions=64)
+
+
+@pytest.fixture
+def plain(squad_file: Path, student: Path) -> dict[str, Any]:
+    """A recipe as plain values, for tests to change."""
+    return {
+        "model": str(student),
+        "data": [{"path": str(squad_file), "language": "en"}],
+        "epochs": 2,
+        "windows": {"max_seq_len": 64, "doc_stride": 16, "max_question_len": 20},
+        "batch": {"windows": 2},
+        "optimisation": {"learning_rate": 1e-3},
+    }
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Tiny models gain nothing from threads that wait for each other."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
