@@ -97,5 +97,14 @@ def test_windows_refuse_too_small_a_room(question: int) -> None:
 
 @pytest.mark.parametrize(("question", "stride"), [(0, 0), (-1, 5), (5, -1)])
 def test_windows_refuse_senseless_sizes(question: int, stride: int) -> None:
-    with pytest.raises(InputError, match="max_question_len must be at least 1"):
+    with pytest.raises(InputError, match="max_question_len and step must be at least 1"):
         WindowSettings(max_question_len=question, doc_stride=stride)
+
+
+@pytest.mark.parametrize("question", [4, 30])
+def test_windows_begin_a_step_apart_whatever_the_question(question: int) -> None:
+    settings = WindowSettings(max_seq_len=128, step=40)
+    windows = list(make_windows(question_of(question), context_of(500), BERT, settings))
+    begins = [context_numbers(window)[0] for window in windows]
+    assert {later - earlier for earlier, later in pairwise(begins)} == {40}
+    assert sum(last - first for first, last in (window.owned for window in windows)) == 500

@@ -14,18 +14,23 @@ SMALLEST_ROOM = 8
 
 @dataclass(frozen=True, slots=True)
 class WindowSettings:
-    """How contexts are cut, in tokens; ``doc_stride`` is the overlap of two neighbouring windows."""
+    """How contexts are cut, in tokens; ``doc_stride`` is the overlap of two neighbouring windows.
+
+    ``step``, from one window's begin to the next one's, stands in its place where it is given: what FARM called
+    doc_stride.
+    """
 
     max_seq_len: int = 384
     doc_stride: int = 128
     max_question_len: int = 64
+    step: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse sizes that make no windows."""
-        if self.max_question_len < 1 or self.doc_stride < 0:
+        if self.max_question_len < 1 or self.doc_stride < 0 or (self.step is not None and self.step < 1):
             raise InputError(
-                f"max_question_len must be at least 1 and doc_stride at least 0, not {self.max_question_len} "
-                f"and {self.doc_stride}"
+                f"max_question_len and step must be at least 1 and doc_stride at least 0, not {self.max_question_len}, "
+                f"{self.step} and {self.doc_stride}"
             )
 
 
@@ -60,7 +65,8 @@ def make_windows(
         )
     head = np.concatenate([template.prefix, question, template.middle]).astype(np.int32)
     head_types = [*template.prefix_types, *[template.question_type] * len(question), *template.middle_types]
-    slices = window_slices(len(context), room, min(settings.doc_stride, room // 2))
+    overlap = min(settings.doc_stride, room // 2) if settings.step is None else max(0, room - settings.step)
+    slices = window_slices(len(context), room, overlap)
     for position, (first, last) in enumerate(slices):
         types = [*head_types, *[template.context_type] * (last - first), *template.suffix_types]
         yield Window(

@@ -129,7 +129,7 @@ class Loop:
             batch = self._micro_batch(group[place], pad_id)
             accumulating = accelerator.no_sync(self._parallel) if place != own[-1] else nullcontext()
             with accumulating:
-                with accelerator.autocast():
+                with torch.autocast(accelerator.device.type, torch.bfloat16, self.recipe.precision == "bfloat16"):
                     losses = self.objective(self._parallel, batch)
                 # Gradients are averaged over processes, the loss over all windows of the step.
                 loss = losses.sum() * (accelerator.num_processes / windows)

@@ -64,9 +64,7 @@ def train(recipe: Recipe, out: Path, settings: RunSettings | None = None) -> Tra
         DatasetError, ModelError: if data or model cannot be used; before any long work.
     """
     settings = RunSettings() if settings is None else settings
-    accelerator = Accelerator(
-        mixed_precision="bf16" if recipe.precision == "bfloat16" else "no", cpu=not torch.accelerator.is_available()
-    )
+    accelerator = Accelerator(cpu=not torch.accelerator.is_available())
     work = out / WORK
     progress = _check(recipe, out)
     if progress.finished:

@@ -1,0 +1,53 @@
+"""Every recipe is read, and run on tiny models in the place of large ones."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import tiny
+from polyspan import Reader
+
+pytest.importorskip("torch")
+pytest.importorskip("accelerate")
+
+RECIPES = sorted((Path(__file__).parent.parent / "recipes").glob("*.yaml"))
+VARIABLES = {"SQUAD": "squad", "TRAIN": "train", "DEV": "dev", "MPNET": "mpnet"}
+CONTEXT = "The bridge was opened in 1874. The letter was written by Ada Lovelace."
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("tiny")
+    questions = [
+        {"id": "1", "question": "When was the bridge opened?", "answers": [{"text": "1874", "answer_start": 25}]},
+        {"id": "2", "question": "Who wrote the option?", "answers": []},
+    ]
+    content = {"data": [{"paragraphs": [{"context": CONTEXT, "qas": questions}]}]}
+    (folder / "data.json").write_text(json.dumps(content))
+    names = {"student": "xlm-roberta", "teacher": "xlm-roberta"}
+    made = {name: tiny.make_reader_folder(folder / name, kind, positions=384) for name, kind in names.items()}
+    return {**made, "data": folder / "data.json"}
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_recipe_runs(path: Path, folders: dict[str, Path], tmp_path: Path) -> None:
+    from polyspan.training import parse_recipe, read_recipe, train
+
+    recipe = parse_recipe(read_recipe(path, VARIABLES))
+    assert all(one.source and one.licence for one in recipe.data)
+    data = tuple(replace(one, path=str(folders["data"])) for one in recipe.data)
+    dev = tuple(replace(one, path=str(folders["data"])) for one in recipe.dev)
+    small = replace(recipe, model=str(folders["student"]), data=data, dev=dev, epochs=1)
+    if recipe.distillation is not None:
+        teachers = tuple(replace(one, model=str(folders["teacher"])) for one in recipe.distillation.teachers)
+        small = replace(small, distillation=replace(recipe.distillation, teachers=teachers))
+    report = train(small, tmp_path / "out")
+    assert report.finished
+    assert report.losses
+    assert Reader.from_pretrained(tmp_path / "out").settings.name == recipe.name
+
+
+def test_recipes_are_there() -> None:
+    assert {path.stem for path in RECIPES} >= {"xlm-roberta-base-squad2-distilled", "english-teacher"}
