@@ -1,13 +1,14 @@
 """How much a Reader costs beside the bare forward pass, and beside the pipeline it replaces.
 
-    python benchmarks/reading.py TORCH_FOLDER ONNX_FOLDER SQUAD.json --peer-python ENV/bin/python
+    python benchmarks/reading.py MODEL_FOLDER SQUAD.json --peer-python ENV/bin/python
 
-The same float weights lie in both folders. The peer's environment has transformers 4.57 and torch.
+The peer's environment has transformers 4.57 and torch. The same float weights are exported to ONNX first.
 """
 
 import argparse
 import json
 import random
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable
@@ -15,11 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 
 from measure import interleaved, machine, medians, write_result
 from polyspan import BackendOptions, Reader, ReadOptions
+from polyspan.backends import ModelFolder
 from polyspan.datasets import read_squad
+from polyspan.export import export_onnx
 from polyspan.features import WindowSettings, collate, make_windows, plan_batches
 
 
@@ -74,11 +78,19 @@ class Peer:
         return content
 
 
+def exported(model: Path, target: Path) -> Path:
+    """The model's float weights as a folder for onnxruntime."""
+    (target / "onnx").mkdir()
+    onnx.save(export_onnx(model), target / "onnx" / "model.onnx")
+    for name in ("config.json", "tokenizer.json"):
+        shutil.copy(model / name, target)
+    return target
+
+
 def main() -> None:
     """Measure and write the result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("torch_folder", type=Path)
-    parser.add_argument("onnx_folder", type=Path)
+    parser.add_argument("model", type=Path)
     parser.add_argument("dataset", type=Path)
     parser.add_argument("--peer-python", required=True)
     parser.add_argument("--questions", type=int, default=200)
@@ -87,10 +99,16 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "reading.json")
     given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        measure(given, exported(given.model, Path(scratch)))
+
+
+def measure(given: argparse.Namespace, folder: Path) -> None:
+    """All contestants in turn."""
     chosen = random.Random(given.seed).sample(read_squad(given.dataset), given.questions)  # noqa: S311 -- no secret
     pairs = [(example.question, example.context) for example in chosen]
-    reader = Reader.from_pretrained(given.onnx_folder, BackendOptions(threads=given.threads))
-    peer = Peer(given.peer_python, given.torch_folder, pairs, given.threads)
+    reader = Reader.from_pretrained(folder, BackendOptions(threads=given.threads))
+    peer = Peer(given.peer_python, given.model, pairs, given.threads)
     options = ReadOptions(top_k=1, return_no_answer=False)
     answers: list[str] = []
 
@@ -99,7 +117,7 @@ def main() -> None:
         answers[:] = [reading.answers[0].text for reading in readings]
 
     contestants: dict[str, Callable[[], float | None]] = {
-        "bare forward": bare_forward(given.onnx_folder, reader, pairs, given.threads),
+        "bare forward": bare_forward(folder, reader, pairs, given.threads),
         "reader": read,
         "transformers pipeline": peer,
     }
@@ -109,6 +127,7 @@ def main() -> None:
         given.out,
         {
             "what": f"{given.questions} SQuAD questions, float32, {given.threads} threads, seconds",
+            "model": {key: ModelFolder(given.model).config[key] for key in ("num_hidden_layers", "hidden_size")},
             "medians": middle,
             "ratios": {
                 "reader throughput / bare forward": round(middle["bare forward"] / middle["reader"], 3),

@@ -89,6 +89,29 @@ class TeacherSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class Intermediate:
+    """What is learnt from inside a teacher that has the student's tokenizer.
+
+    "relations" compares the queries, keys and values of the student's last layer with those of ``teacher_layer``
+    (counted from 0; None: the last), cut into ``relation_heads`` (None: the teacher's attention heads), as MiniLMv2
+    does. "layers" compares hidden states, through trainable projections, and attention of evenly mapped layers, as
+    TinyBERT does. ``weight`` multiplies this loss beside the others.
+    """
+
+    kind: Literal["relations", "layers"] = "relations"
+    weight: float = 1.0
+    teacher_layer: int | None = None
+    relation_heads: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what compares nothing."""
+        if self.weight <= 0 or (self.relation_heads is not None and self.relation_heads < 1):
+            raise InputError(
+                f"weight must be above 0 and relation_heads at least 1, not {self.weight} and {self.relation_heads}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
 class Distillation:
     """What is learnt from teachers.
 
