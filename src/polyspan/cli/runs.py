@@ -1,7 +1,8 @@
 """What ``polyspan train`` and ``polyspan distill`` share: a recipe from a file, a model and options."""
 
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -36,16 +37,13 @@ def run_options(command: Command) -> Command:
 
 def run_content(source: str, given: dict[str, Any]) -> dict[str, Any]:
     """A recipe's plain values: those of a YAML file, or of a model alone, with the options' over them."""
-    import yaml
-
     from polyspan.training import read_recipe
 
     content: dict[str, Any] = {"model": source}
     if source.endswith(RECIPES):
         content = read_recipe(Path(source), dict(_pair(one, "--define") for one in given["define"]))
     for group in ("data", "dev"):
-        if given[group]:
-            content[group] = [*content.get(group, []), *map(_data_file, given[group])]
+        extend(content, group, map(_data_file, given[group]))
     for one in given["settings"]:
         field, value = _pair(one, "--set")
         *path, last = field.split(".")
@@ -54,9 +52,17 @@ def run_content(source: str, given: dict[str, Any]) -> dict[str, Any]:
             place = place.setdefault(name, {})
             if not isinstance(place, dict):
                 raise InputError(f"--set {one}: {name} is no group of fields")
-        # YAML takes 1e-4 for a text.
-        place[last] = _number(value) if _number(value) is not None else yaml.safe_load(value)
+        place[last] = _value(value, one)
     return content
+
+
+def extend(content: dict[str, Any], field: str, more: Iterable[dict[str, Any]]) -> None:
+    """Put the options' entries behind those that a recipe has in a list."""
+    if added := list(more):
+        listed = content.get(field, [])
+        if not isinstance(listed, list):
+            raise InputError(f"recipe.{field}: expected a list, got {listed!r:.60}")
+        content[field] = [*listed, *added]
 
 
 def run(content: dict[str, Any], given: dict[str, Any]) -> None:
@@ -66,8 +72,11 @@ def run(content: dict[str, Any], given: dict[str, Any]) -> None:
     settings = RunSettings(
         stop_after_seconds=None if given["minutes"] is None else 60 * given["minutes"],
         show_progress=sys.stderr.isatty(),
+        cache=given.get("cache"),
     )
     report = train(parse_recipe(content), given["out"], settings)
+    if os.environ.get("RANK", "0") != "0":  # torchrun's other processes would say the same
+        return
     if given["as_json"]:
         print_json(asdict(report))
         return
@@ -83,6 +92,18 @@ def _pair(text: str, option: str) -> tuple[str, str]:
     if not (name and equals):
         raise InputError(f"{option} {text}: expected NAME=VALUE")
     return name, value
+
+
+def _value(text: str, option: str) -> Any:
+    import yaml
+
+    number = _number(text)  # YAML takes 1e-4 for a text
+    if number is not None:
+        return number
+    try:
+        return yaml.safe_load(text)
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
+        raise InputError(f"--set {option}: not a value ({' '.join(str(error).split())}); quote texts") from error
 
 
 def _data_file(text: str) -> dict[str, Any]:

@@ -7,13 +7,15 @@ import numpy as np
 from polyspan.types import Int32Array, Span, Window
 
 NULL_TARGET = (0, 0)
+BEYOND = np.iinfo(np.int32).max  # more than any offset
 
 
 def span_targets(window: Window, answers: Sequence[Span]) -> Int32Array:
     """First and last token, inclusive, of each answer in a window: [targets, 2], positions in ``input_ids``.
 
     The null position (0, 0) alone where the window holds no part of any answer. Empty where it holds answers only
-    in part: such a window teaches neither.
+    in part: such a window teaches neither. Characters of an answer that the tokenizer drops between the window's
+    first and last token, such as whitespace and combining marks, do not count.
 
     Args:
         window: any.
@@ -21,6 +23,7 @@ def span_targets(window: Window, answers: Sequence[Span]) -> Int32Array:
     """
     starts, ends = window.offsets[:, 0], window.offsets[:, 1]
     filled = np.flatnonzero(starts < ends)
+    first, last = starts[filled].min(initial=BEYOND), ends[filled].max(initial=0)
     found: dict[tuple[int, int], None] = {}
     touched = False
     for answer in answers:
@@ -28,7 +31,7 @@ def span_targets(window: Window, answers: Sequence[Span]) -> Int32Array:
         if not inside.size:
             continue
         touched = True
-        if starts[inside[0]] <= answer.start and ends[inside[-1]] >= answer.end:
+        if first <= answer.start and answer.end <= last:
             found[int(inside[0]) + window.context_start, int(inside[-1]) + window.context_start] = None
     if not touched:
         found[NULL_TARGET] = None

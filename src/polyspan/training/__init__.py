@@ -4,7 +4,7 @@ from importlib.util import find_spec
 
 from polyspan.errors import MissingExtraError
 
-if missing := [name for name in ("torch", "transformers", "accelerate") if find_spec(name) is None]:
+if missing := [name for name in ("torch", "transformers", "accelerate", "yaml") if find_spec(name) is None]:
     raise MissingExtraError(f"training (without {', '.join(missing)})", "train")
 
 from polyspan.training.loop import RunSettings

@@ -49,7 +49,8 @@ def plan_epoch(
     generator = np.random.default_rng(seed)
     copies = np.floor(weights + generator.random(len(weights))).astype(np.int64)
     order = generator.permutation(np.repeat(np.arange(len(lengths)), copies))
-    group = NEIGHBOURS * (settings.windows or max(1, settings.tokens // int(np.median(lengths, keepdims=True)[0])))
+    usual = max(1, settings.tokens // int(np.median(lengths))) if settings.windows is None else settings.windows
+    group = NEIGHBOURS * usual
     batches = []
     for begin in range(0, len(order), group):
         chunk = order[begin : begin + group]

@@ -18,13 +18,14 @@ _MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 class Progress:
     """How far a run is: ``step`` steps into ``epoch``, both counted from 0, and what was measured so far.
 
-    ``digest`` tells the run from others. ``dev`` holds an entry for each finished epoch, ``best_epoch`` the one
-    whose weights are kept.
+    ``digest`` tells the run from others, ``windows`` is the size of its training set. ``dev`` holds an entry for each
+    finished epoch, ``best_epoch`` the one whose weights are kept.
     """
 
     digest: str
     epoch: int = 0
     step: int = 0
+    windows: int = 0
     tokens: int = 0
     seconds: float = 0.0
     losses: list[float] = field(default_factory=list)
@@ -34,17 +35,25 @@ class Progress:
 
 
 def save_checkpoint(path: Path, model: Any, optimiser: Any, progress: Progress) -> None:
-    """Write weights that learn, their moments and the progress."""
+    """Write weights that learn, their moments and the progress.
+
+    Raises:
+        InputError: if the file cannot be written; the one that was there stays.
+    """
     tensors = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             tensors[f"{name}|weight"] = parameter.detach()
             for moment in _MOMENTS if parameter in optimiser.state else ():
                 tensors[f"{name}|{moment}"] = optimiser.state[parameter][moment]
-    contiguous = {name: tensor.to("cpu").contiguous().clone() for name, tensor in tensors.items()}
+    contiguous = {name: tensor.to("cpu").contiguous() for name, tensor in tensors.items()}
     unfinished = path.with_name(f"{path.name}.part")
-    save_file(contiguous, unfinished, {"progress": json.dumps(asdict(progress))})
-    unfinished.replace(path)
+    try:
+        save_file(contiguous, unfinished, {"progress": json.dumps(asdict(progress))})
+        unfinished.replace(path)
+    except (SafetensorError, OSError) as error:
+        unfinished.unlink(missing_ok=True)
+        raise InputError(f"{path}: cannot be written ({error}); make room and run again to go on") from error
 
 
 def read_progress(path: Path, digest: str) -> Progress:

@@ -20,7 +20,7 @@ Scores = dict[str, dict[str, float]]
 def dev_scores(
     folder: Path, files: Sequence[DataFile], windows: WindowSettings, options: BackendOptions | None = None
 ) -> Scores:
-    """SQuAD 2.0's scores of each file, with languages that put no spaces between words counted by characters.
+    """SQuAD 2.0's scores of each file, by its path, with languages without spaces between words counted by characters.
 
     A model that has just been trained has no threshold yet, so files with unanswerable questions have ``best_f1``
     and ``best_exact`` too.
@@ -38,7 +38,7 @@ def dev_scores(
         threshold = 0.0 if reading.return_no_answer else None
         readings = (_spaced_reading(one) for one in predict(reader, examples, reading))
         found = evaluate([_spaced_example(one) for one in examples], readings, threshold)
-        scores[Path(file.path).name] = dict(found.report.scores)
+        scores[file.path] = dict(found.report.scores)
     return scores
 
 

@@ -13,6 +13,7 @@ import torch
 from accelerate import Accelerator
 from tqdm import tqdm
 
+from polyspan.errors import InputError
 from polyspan.training.batches import plan_epoch
 from polyspan.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from polyspan.training.examples import TrainingSet
@@ -26,11 +27,16 @@ BETAS = (0.9, 0.98)
 
 @dataclass(frozen=True, slots=True)
 class RunSettings:
-    """What does not change the result: a checkpoint every so many seconds, and when to stop for now (None: never)."""
+    """What does not change the result.
+
+    A checkpoint every so many seconds of training, and when to stop for now (None: never). ``cache`` is a folder for
+    what teachers say, which several runs may share; None: one of the run's own.
+    """
 
     checkpoint_seconds: float = 300.0
     stop_after_seconds: float | None = None
     show_progress: bool = False
+    cache: Path | None = None
 
 
 def rate_factor(done: float, optimisation: Optimisation) -> float:
@@ -73,11 +79,20 @@ class Loop:
         load_checkpoint(checkpoint, self.model, self.optimiser)
 
     def epoch(self, progress: Progress, checkpoint: Path, pad_id: int) -> bool:
-        """Learn from the rest of the epoch that ``progress`` is in; False if the time is over before its end."""
+        """Learn from the rest of the epoch that ``progress`` is in; False if the time is over before its end.
+
+        Raises:
+            InputError: if the epoch has fewer micro-batches than a step takes.
+        """
         recipe = self.recipe
         plan = plan_epoch(self._lengths, self.training.weights, recipe.batch, [recipe.seed, progress.epoch])
         size = recipe.gradient_accumulation * self.accelerator.num_processes
         steps = [plan[begin : begin + size] for begin in range(0, len(plan) - size + 1, size)]
+        if not steps:
+            raise InputError(
+                f"epoch {progress.epoch + 1} has {len(plan)} micro-batches, and each step takes {size} "
+                "(gradient_accumulation times processes); lower gradient_accumulation or raise the data's weights"
+            )
         saved, started = time.monotonic(), progress.seconds - (time.monotonic() - self.began)
         recent: list[torch.Tensor] = []
         for number, group in self._shown(steps, progress):
@@ -87,7 +102,7 @@ class Loop:
             if progress.step % LOG_STEPS == 0 or progress.step == len(steps):
                 progress.losses.append(round(float(torch.stack(recent).mean()), 6))
                 recent.clear()
-                over = self._time_is_over()
+                over = self.time_is_over()
                 if over or time.monotonic() - saved > self.settings.checkpoint_seconds:
                     saved = time.monotonic()
                     self.save(checkpoint, progress)
@@ -97,10 +112,17 @@ class Loop:
         return True
 
     def save(self, checkpoint: Path, progress: Progress) -> None:
-        """Write a checkpoint; all processes hold the same weights, so one writes."""
+        """Write a checkpoint; all processes hold the same weights, so one writes, by its own clock."""
         if self.accelerator.is_main_process:
             save_checkpoint(checkpoint, self.model, self.optimiser, progress)
-        self.accelerator.wait_for_everyone()
+
+    def time_is_over(self) -> bool:
+        """Whether any process has run long enough."""
+        limit = self.settings.stop_after_seconds
+        if limit is None:
+            return False
+        over = torch.tensor(float(time.monotonic() - self.began > limit), device=self.accelerator.device)
+        return bool(self.accelerator.reduce(over, "sum") > 0)
 
     def _shown(self, steps: Sequence[Any], progress: Progress) -> Iterator[tuple[int, Any]]:
         bar = tqdm(
@@ -148,14 +170,6 @@ class Loop:
     def _micro_batch(self, numbers: Any, pad_id: int) -> MicroBatch:
         windows = [self.training.windows[number] for number in numbers]
         return make_micro_batch(windows, pad_id, self._takes_types, self.accelerator.device)
-
-    def _time_is_over(self) -> bool:
-        """Whether any process has run long enough."""
-        limit = self.settings.stop_after_seconds
-        if limit is None:
-            return False
-        over = torch.tensor(float(time.monotonic() - self.began > limit), device=self.accelerator.device)
-        return bool(self.accelerator.reduce(over, "sum") > 0)
 
 
 def _mixed(*numbers: int) -> int:

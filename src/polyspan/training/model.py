@@ -48,7 +48,7 @@ def parameter_groups(model: Any, optimisation: Optimisation) -> list[dict[str, A
     """Groups for an optimiser, each with its own ``rate`` (a factor) and ``weight_decay``.
 
     Vectors (biases, normalisation) do not decay. The rate falls by ``layer_decay`` from each layer to the one
-    below, the embeddings being lowest.
+    below, the embeddings being lowest; what belongs to no layer learns like the last one.
     """
     learning = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
     layers = 1 + max((int(match[1]) for name, _ in learning if (match := _LAYER.search(name))), default=-1)
@@ -56,9 +56,9 @@ def parameter_groups(model: Any, optimisation: Optimisation) -> list[dict[str, A
     groups: dict[tuple[float, float], list[Any]] = {}
     for name, parameter in learning:
         match = _LAYER.search(name)
-        depth = layers - int(match[1]) if match else layers + 1
+        below = layers - 1 - int(match[1]) if match else layers * ("embedding" in name)
         in_head = id(parameter) in head
-        rate = optimisation.head_rate if in_head else optimisation.layer_decay ** (depth - 1)
+        rate = optimisation.head_rate if in_head else optimisation.layer_decay**below
         decay = optimisation.weight_decay if parameter.ndim > 1 else 0.0
         groups.setdefault((rate, decay), []).append(parameter)
     return [{"params": parameters, "rate": rate, "weight_decay": decay} for (rate, decay), parameters in groups.items()]
@@ -75,3 +75,5 @@ def _freeze(model: Any, names: tuple[str, ...]) -> None:
             )
         for module in found:
             module.requires_grad_(requires_grad=False)
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise InputError(f"freeze: {', '.join(names)} leave nothing of {type(model).__name__} to learn")

@@ -11,7 +11,7 @@ from polyspan.features import collate
 from polyspan.training.alignment import carry_over, mix_distributions
 from polyspan.training.batches import PAD_TO
 from polyspan.training.examples import TrainingWindow
-from polyspan.training.losses import distillation_loss, prediction_loss, prediction_mse, span_loss
+from polyspan.training.losses import distillation_loss, haystack1_loss, prediction_loss, prediction_mse, span_loss
 from polyspan.training.recipe import Distillation
 from polyspan.training.teacher import Prediction, Teacher, log_probabilities
 from polyspan.types import Window
@@ -76,6 +76,8 @@ class DistillationObjective:
     """Teachers' distributions beside the gold answers, carried over from their tokenizers to the student's.
 
     A window that no teacher speaks about has its gold answers alone, one without gold answers its teachers alone.
+    For "haystack1" one teacher reads the student's own tokens, and every window has the mean of its micro-batch, for
+    that loss is one of whole batches, their padding included.
     """
 
     def __init__(self, settings: Distillation, teachers: Sequence[Teacher]) -> None:
@@ -85,6 +87,8 @@ class DistillationObjective:
         """Float32 [windows]."""
         output = model(**batch.inputs)
         start, end = output.start_logits.float(), output.end_logits.float()
+        if self._settings.loss == "haystack1":
+            return self._haystack1(start, end, batch)
         gold = span_loss(start, end, batch.allowed, batch.targets)
         taught, spoken = self._taught(batch)
         if self._settings.loss == "mse":
@@ -94,6 +98,13 @@ class DistillationObjective:
         labelled = (batch.targets[:, :, 0] >= 0).any(1)
         weight = torch.where(labelled, self._settings.distillation_loss_weight, 1.0) * spoken
         return distillation_loss(prediction, gold, weight)
+
+    def _haystack1(self, start: torch.Tensor, end: torch.Tensor, batch: MicroBatch) -> torch.Tensor:
+        live = self._teachers[0].live_logits(batch.windows)
+        taught_start, taught_end = (torch.from_numpy(logits).to(start.device) for logits in live)
+        weight, temperature = self._settings.distillation_loss_weight, self._settings.temperature
+        loss = haystack1_loss(start, end, taught_start, taught_end, batch.targets, weight, temperature)
+        return loss.expand(len(batch.windows))
 
     def _taught(self, batch: MicroBatch) -> tuple[torch.Tensor, torch.Tensor]:
         """Log-probabilities of the teachers together, [2, windows, tokens], and 1 where any spoke, [windows]."""

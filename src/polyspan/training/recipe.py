@@ -1,5 +1,6 @@
 """What a run needs, as one file: model, data, settings, teachers."""
 
+import math
 import os
 import re
 import types
@@ -15,6 +16,7 @@ from polyspan.training.batches import BatchSettings
 from polyspan.training.unanswerable import Unanswerables
 
 Options = TypeVar("Options")
+_NAMES = {str: "a text", int: "a whole number", float: "a finite number", bool: "true or false"}
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 
@@ -134,6 +136,8 @@ class Distillation:
                 "temperature must be above 0 and at most 100, distillation_loss_weight between 0 and 1, not "
                 f"{self.temperature} and {self.distillation_loss_weight}"
             )
+        if self.loss == "haystack1" and (len(self.teachers) > 1 or self.teachers[0].languages):
+            raise InputError("loss haystack1 knows a single teacher, without languages; name one, or take loss kl")
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +172,23 @@ class Recipe:
             )
         if self.patience and not self.dev:
             raise InputError("patience needs a dev file to measure on")
+        self._check_teaching()
+
+    def _check_teaching(self) -> None:
+        """Refuse data that nobody labels, and teachers that nobody asks."""
+        unlabelled = [file.path for file in self.data if not file.labelled]
+        if unlabelled and (self.distillation is None or self.distillation.loss == "haystack1"):
+            raise InputError(
+                f"data: {unlabelled[0]} is not labelled, and only teachers with loss kl or mse teach from such files; "
+                "leave it out, or distil"
+            )
+        languages = {file.language for file in self.data}
+        for teacher in self.distillation.teachers if self.distillation else ():
+            if teacher.languages and languages.isdisjoint(teacher.languages):
+                raise InputError(
+                    f"distillation: teacher {teacher.model} speaks about {', '.join(teacher.languages)}, and no data "
+                    "file has such a language"
+                )
 
 
 def read_recipe(path: Path, variables: Mapping[str, str]) -> dict[str, Any]:
@@ -180,7 +201,7 @@ def read_recipe(path: Path, variables: Mapping[str, str]) -> dict[str, Any]:
 
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise InputError(f"{path}: not a readable recipe: {' '.join(str(error).split())}; expected YAML") from error
     if not isinstance(content, dict):
         raise InputError(f"{path}: expected a YAML object with model and data, got {type(content).__name__}")
@@ -244,7 +265,7 @@ def _value(hint: Any, value: Any, where: str) -> Any:
     if is_dataclass(hint):
         return _build(typing.cast("type[Any]", hint), value, where)
     if hint is float and type(value) is int:
-        return float(value)
-    if type(value) is not hint:
-        raise InputError(f"{where}: expected {hint.__name__}, got {value!r:.60}")
+        value = float(value)
+    if type(value) is not hint or (hint is float and not math.isfinite(value)):
+        raise InputError(f"{where}: expected {_NAMES[hint]}, got {value!r:.60}")
     return value

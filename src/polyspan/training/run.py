@@ -4,19 +4,21 @@ import json
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, InitProcessGroupKwargs
+from accelerate.utils import broadcast_object_list
 from tqdm import tqdm
 
 from polyspan.backends import BackendOptions, ModelFolder, NativeSettings, find_model
 from polyspan.backends.torch import save_model
 from polyspan.datasets import file_signature, read_squad
-from polyspan.errors import InputError, ModelError
-from polyspan.features import NULL_TARGET
+from polyspan.errors import DatasetError, InputError, ModelError
+from polyspan.features import NULL_TARGET, PairTokenizer
 from polyspan.training.checkpoint import Progress, read_progress
 from polyspan.training.development import dev_mean, dev_scores
 from polyspan.training.examples import TrainingSet, make_training_set
@@ -32,6 +34,9 @@ CHECKPOINT = "checkpoint.safetensors"
 REPORT = "report.json"
 # Weights, two moments and a new checkpoint beside the old one, then a model beside the old one: in float32.
 COPIES_ON_DISK = 8
+SAMPLED = 100
+# Other processes wait while one reads with the teachers or measures.
+LONGEST_WAIT = timedelta(days=7)
 BYTES = 4
 
 
@@ -64,39 +69,44 @@ def train(recipe: Recipe, out: Path, settings: RunSettings | None = None) -> Tra
         DatasetError, ModelError: if data or model cannot be used; before any long work.
     """
     settings = RunSettings() if settings is None else settings
-    accelerator = Accelerator(cpu=not torch.accelerator.is_available())
+    waiting = InitProcessGroupKwargs(timeout=LONGEST_WAIT)
+    accelerator = Accelerator(cpu=not torch.accelerator.is_available(), kwargs_handlers=[waiting])
     work = out / WORK
     progress = _check(recipe, out)
     if progress.finished:
-        return _report(progress, 0)
+        return _report(progress)
     folder = find_model(recipe.model, recipe.revision or None)
+    tokenizer = _tokenizer(recipe, folder)
+    torch.manual_seed(recipe.seed)  # for a new span head
     model = open_student(folder, recipe.optimisation)
     _check_room(out, model)
-    tokenizer = folder.pair_tokenizer()
-    if tokenizer is None:
-        raise ModelError(f"{folder.path}: training needs a tokenizer.json; save the tokenizer with transformers first")
     show = _bars(settings.show_progress and accelerator.is_main_process)
+    cache = work / "teachers" if settings.cache is None else settings.cache
+    teachers = _open_teachers(recipe, cache, accelerator)
     training = make_training_set(recipe, tokenizer, show)
-    objective = _objective(recipe, training, out, accelerator, show)
+    progress.windows = len(training.windows)
+    _check_tokens(recipe, training, tokenizer, teachers)
+    objective = _objective(recipe, training, teachers, accelerator, show)
     loop = Loop(recipe, model.to(accelerator.device), training, objective, accelerator, settings)
     checkpoint = work / CHECKPOINT
     if accelerator.is_main_process:
         work.mkdir(parents=True, exist_ok=True)
     if progress.step or progress.epoch:
         loop.resume(checkpoint)
-    while progress.epoch < recipe.epochs and not _has_stopped_gaining(progress, recipe):
-        if not loop.epoch(progress, checkpoint, tokenizer.pad_id):
-            return _report(progress, len(training.windows))
-        if accelerator.is_main_process:
-            _finish_epoch(recipe, folder, model, training, progress, out)
-        accelerator.wait_for_everyone()
-        loop.save(checkpoint, progress)
+    while not _is_done(progress, recipe):
+        if loop.epoch(progress, checkpoint, tokenizer.pad_id):
+            if accelerator.is_main_process:
+                _finish_epoch(recipe, folder, model, training, progress, out)
+            progress.dev, progress.best_epoch = broadcast_object_list([progress.dev, progress.best_epoch])
+            loop.save(checkpoint, progress)
+        if loop.time_is_over() and not _is_done(progress, recipe):
+            return _report(progress)
     progress.finished = True
-    loop.save(checkpoint, progress)
-    report = _report(progress, len(training.windows))
+    report = _report(progress)
     if accelerator.is_main_process:
         content = {"recipe": as_mapping(recipe), **asdict(report)}
         (work / REPORT).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    loop.save(checkpoint, progress)
     return report
 
 
@@ -112,12 +122,29 @@ def run_digest(recipe: Recipe) -> str:
 def _check(recipe: Recipe, out: Path) -> Progress:
     """Everything that can be refused before long work; how far this run is."""
     for file in recipe.dev:
-        read_squad(Path(file.path))
+        for example in read_squad(Path(file.path)):
+            if not example.question.strip():
+                raise DatasetError(f"{file.path}: question {example.id!r} is empty; correct it or leave it out")
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out}: is a file; give a new folder as --out")
     progress = read_progress(out / WORK / CHECKPOINT, run_digest(recipe))
     strangers = [path.name for path in out.iterdir() if path.name != WORK] if out.is_dir() else []
     if strangers and not (out / WORK).is_dir():
         raise InputError(f"{out}: holds {strangers[0]} already and no training run; give a new folder as --out")
     return progress
+
+
+def _tokenizer(recipe: Recipe, folder: ModelFolder) -> PairTokenizer:
+    """The student's, where it can read windows of the recipe's size."""
+    longest, size = folder.max_seq_len, recipe.windows.max_seq_len
+    if longest is not None and size > longest:
+        raise InputError(
+            f"windows.max_seq_len {size} is more than {folder.name} can see: {longest} tokens; lower it to that"
+        )
+    tokenizer = folder.pair_tokenizer()
+    if tokenizer is None:
+        raise ModelError(f"{folder.path}: training needs a tokenizer.json; save the tokenizer with transformers first")
+    return tokenizer
 
 
 def _check_room(out: Path, model: Any) -> None:
@@ -131,18 +158,37 @@ def _check_room(out: Path, model: Any) -> None:
         )
 
 
-def _objective(recipe: Recipe, training: TrainingSet, out: Path, accelerator: Accelerator, show: Any) -> Objective:
+def _open_teachers(recipe: Recipe, cache: Path, accelerator: Accelerator) -> list[Teacher]:
+    specs = recipe.distillation.teachers if recipe.distillation else ()
+    return [Teacher(spec, recipe.windows, cache, str(accelerator.device)) for spec in specs]
+
+
+def _check_tokens(recipe: Recipe, training: TrainingSet, tokenizer: PairTokenizer, teachers: Sequence[Teacher]) -> None:
+    """Refuse teachers of other tokenizers where the loss compares tokens one by one."""
+    if recipe.distillation is None or recipe.distillation.loss == "kl":
+        return
+    sample = [one.context for one in training.windows[:: 1 + len(training.windows) // SAMPLED]]
+    for teacher in teachers:
+        if not teacher.has_tokens_of(tokenizer, sample):
+            raise InputError(
+                f"{teacher.spec.model}: loss {recipe.distillation.loss} needs a teacher with the student's own "
+                "tokenizer; take loss kl, or another teacher"
+            )
+
+
+def _objective(
+    recipe: Recipe, training: TrainingSet, teachers: Sequence[Teacher], accelerator: Accelerator, show: Any
+) -> Objective:
     """The gold answers' loss, or that of the teachers, who read the training set first."""
     settings = recipe.distillation
     if settings is None:
         return gold_objective
-    device = str(accelerator.device)
-    teachers = [Teacher(spec, recipe.windows, out / WORK / "teachers", device) for spec in settings.teachers]
-    for teacher in teachers:
+    for teacher in teachers if settings.loss != "haystack1" else ():
         if accelerator.is_main_process:
             teacher.read_all(training.windows, show)
         accelerator.wait_for_everyone()
         teacher.open_cache()
+        teacher.close()
     return DistillationObjective(settings, teachers)
 
 
@@ -153,9 +199,10 @@ def _finish_epoch(
     latest = out / WORK / "latest"
     latest.mkdir(exist_ok=True)
     save_model(model, folder, latest)
-    null = any(one.targets is not None and tuple(one.targets[0]) == NULL_TARGET for one in training.windows)
+    # Teachers may teach to abstain or not: then the reader finds out by itself.
+    null = _has_null_targets(training) or (None if recipe.distillation else False)
     ModelFolder(latest).write_settings(NativeSettings(recipe.name or out.name, no_answer=null))
-    scores = dev_scores(latest, recipe.dev, recipe.windows, BackendOptions(backend="torch"))
+    scores = dev_scores(latest, recipe.dev, recipe.windows, BackendOptions(backend="torch", device=str(model.device)))
     gained = not scores or progress.best_epoch is None
     if scores:
         found, best = dev_mean(scores), max((one["mean_f1"] for one in progress.dev), default=-1.0)
@@ -170,18 +217,24 @@ def _finish_epoch(
     shutil.rmtree(latest)
 
 
-def _has_stopped_gaining(progress: Progress, recipe: Recipe) -> bool:
-    behind = progress.epoch - (progress.best_epoch or 0)
-    return bool(recipe.patience and progress.best_epoch is not None and behind >= recipe.patience)
+def _has_null_targets(training: TrainingSet) -> bool:
+    return any(one.targets is not None and tuple(one.targets[0]) == NULL_TARGET for one in training.windows)
 
 
-def _report(progress: Progress, windows: int) -> TrainingReport:
+def _is_done(progress: Progress, recipe: Recipe) -> bool:
+    """Whether all epochs are over, or so many have brought no gain that the recipe's patience is."""
+    patience, best = recipe.patience, progress.best_epoch
+    has_stopped_gaining = patience > 0 and best is not None and progress.epoch - best >= patience
+    return progress.epoch >= recipe.epochs or has_stopped_gaining
+
+
+def _report(progress: Progress) -> TrainingReport:
     return TrainingReport(
         finished=progress.finished,
         epochs=progress.epoch,
         tokens=progress.tokens,
         seconds=round(progress.seconds, 1),
-        windows=windows,
+        windows=progress.windows,
         losses=tuple(progress.losses),
         dev=tuple(progress.dev),
         best_epoch=progress.best_epoch,

@@ -10,7 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from polyspan.backends import BackendOptions, ModelFolder, find_model, open_scorer
-from polyspan.features import Tokens, WindowSettings, collate, make_windows, plan_batches
+from polyspan.errors import InputError, ModelError
+from polyspan.features import PairTokenizer, Tokens, WindowSettings, collate, make_windows, plan_batches
+from polyspan.training.batches import PAD_TO
 from polyspan.training.examples import TrainingWindow
 from polyspan.training.recipe import TeacherSpec
 from polyspan.types import FloatArray, Int32Array, Span, Window
@@ -18,12 +20,18 @@ from polyspan.types import FloatArray, Int32Array, Span, Window
 BLOCK_WINDOWS = 2_048
 BATCH_TOKENS = 4_096
 DIGEST_BYTES = 16
-HASHED = ("config.json", "tokenizer.json*", "vocab.*", "merges.txt", "*.model", "*.safetensors", "*.bin", "**/*.onnx*")
+LOWEST = float(np.finfo(np.float16).min)
+ROW = np.dtype([("logits", np.float16, 2), ("offsets", np.int32, 2)])
+WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
+HASHED = (*WEIGHTS, "config.json", "tokenizer*.json*", "vocab.*", "merges.txt", "*.model", "**/*.onnx*", "onnx/*.bin*")
 Shown = Callable[[Iterable[list[int]], int, str], Iterable[list[int]]]
 
 
 class Prediction(NamedTuple):
-    """Start and end logits, float32 [1 + tokens], null first, and the tokens' characters, int32 [tokens, 2]."""
+    """Start and end logits, float32 [1 + tokens], null first, and the tokens' characters, int32 [tokens, 2].
+
+    The best logit is 0, for what is added to all of them says nothing.
+    """
 
     start: FloatArray
     end: FloatArray
@@ -34,15 +42,16 @@ class Teacher:
     """A reader that has read every window of a training set; its logits lie in memory-mapped files.
 
     The cache is keyed by the teacher's weights and tokenizer, the size of its windows, and each window's question
-    and characters, so runs share it and an interrupted one goes on. Logits are kept as float16.
+    and characters, so runs share it and an interrupted one goes on. Logits are kept as float16, below the best one,
+    so that those that count are exact to a thousandth.
     """
 
     def __init__(self, spec: TeacherSpec, windows: WindowSettings, cache: Path, device: str = "cpu") -> None:
         """Open the model; ModelError where it is no extractive reader."""
         self.spec = spec
         folder = find_model(spec.model, spec.revision or None)
-        on_cpu = device == "cpu"
-        options = BackendOptions() if on_cpu else BackendOptions(backend="torch", device=device)
+        by_torch = device != "cpu" and any(path for pattern in WEIGHTS for path in folder.path.glob(pattern))
+        options = BackendOptions(backend="torch", device=device) if by_torch else BackendOptions()
         self._scorer = open_scorer(folder, options)
         longest = self._scorer.max_seq_len
         # The teacher may need more tokens for the same characters than the student.
@@ -57,8 +66,27 @@ class Teacher:
         """Whether the recipe asks this teacher about a language."""
         return not self.spec.languages or language in self.spec.languages
 
+    def has_tokens_of(self, tokenizer: PairTokenizer, texts: Iterable[str]) -> bool:
+        """Whether its tokenizer has the same special tokens as another, and gives these texts the same tokens."""
+        own = self._scorer.tokenizer
+        same = (np.array_equal(own.encode(text).ids, tokenizer.encode(text).ids) for text in texts)
+        return own.template == tokenizer.template and all(same)
+
+    def live_logits(self, windows: Sequence[TrainingWindow]) -> tuple[FloatArray, FloatArray]:
+        """Start and end logits, [windows, tokens], of a student's own tokens, padded as it reads them."""
+        return self._scorer.score(collate([one.window for one in windows], self._scorer.tokenizer.pad_id, PAD_TO))
+
+    def close(self) -> None:
+        """Let go of the model, and keep what it said."""
+        del self._scorer
+
     def read_all(self, windows: Sequence[TrainingWindow], shown: Shown) -> None:
-        """Compute what the cache lacks, and open it."""
+        """Compute what the cache lacks, and open it.
+
+        Raises:
+            InputError: if the cache cannot be written, or no window fits.
+            ModelError: if the logits are not numbers.
+        """
         self.open_cache()
         wanted = {key(one): number for number, one in enumerate(windows) if self.speaks(one.language)}
         missing = [number for digest, number in wanted.items() if digest not in self._places]
@@ -66,13 +94,17 @@ class Teacher:
         for block in shown(blocks, len(blocks), f"{self._scorer.name} reads"):
             self._write([windows[number] for number in block])
         self.open_cache()
+        if all(self.prediction(windows[number]) is None for number in wanted.values()):
+            raise InputError(
+                f"{self.spec.model}: this teacher can see {self._settings.max_seq_len} tokens, and none of the "
+                f"{len(wanted)} windows fits into them; lower windows.max_seq_len or give another teacher"
+            )
 
     def open_cache(self) -> None:
         """Map all files that are there."""
         self._shards, self._places = [], {}
         for number, folder in enumerate(sorted(self._cache.glob("shard-*"))):
-            arrays = [np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("begins", "logits", "offsets")]
-            self._shards.append(tuple(arrays))
+            self._shards.append((np.load(folder / "begins.npy"), np.load(folder / "rows.npy", mmap_mode="r")))
             for row, digest in enumerate(np.load(folder / "keys.npy")):
                 self._places[digest.tobytes()] = number, row
 
@@ -81,33 +113,31 @@ class Teacher:
         place = self._places.get(key(one)) if self.speaks(one.language) else None
         if place is None:
             return None
-        begins, logits, offsets = self._shards[place[0]]
-        rows = slice(int(begins[place[1]]), int(begins[place[1] + 1]))
-        if rows.start == rows.stop:
+        begins, rows = self._shards[place[0]]
+        found = rows[begins[place[1]] : begins[place[1] + 1]]
+        if not len(found):
             return None
-        found = np.asarray(logits[rows], np.float32)
-        return Prediction(found[:, 0], found[:, 1], np.asarray(offsets[rows])[1:])
+        logits = np.asarray(found["logits"], np.float32)
+        return Prediction(logits[:, 0], logits[:, 1], np.asarray(found["offsets"][1:]))
 
     def _write(self, windows: Sequence[TrainingWindow]) -> None:
         """One more shard, whole or not at all."""
-        found = self._score([self._window(one) for one in windows])
-        sizes = np.array([0, *(0 if one is None else len(one.start) for one in found)], np.int64)
-        seen = [one for one in found if one is not None]
-        logits = [np.stack([one.start, one.end], 1).astype(np.float16) for one in seen]
-        offsets = [np.concatenate([np.zeros((1, 2), np.int32), one.offsets]) for one in seen]
+        rows = [_rows(one) for one in self._score([self._window(one) for one in windows])]
         arrays: dict[str, npt.NDArray[Any]] = {
             "keys": np.frombuffer(b"".join(key(one) for one in windows), np.uint8).reshape(-1, DIGEST_BYTES),
-            "begins": np.cumsum(sizes),
-            "logits": np.concatenate([np.zeros((0, 2), np.float16), *logits]),
-            "offsets": np.concatenate([np.zeros((0, 2), np.int32), *offsets]),
+            "begins": np.cumsum([0, *map(len, rows)]),
+            "rows": np.concatenate(rows),
         }
-        self._cache.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=self._cache) as scratch:
-            shard = Path(scratch) / "shard"
-            shard.mkdir()
-            for name, array in arrays.items():
-                np.save(shard / f"{name}.npy", array)
-            shard.replace(self._cache / f"shard-{sha256(arrays['keys'].tobytes()).hexdigest()[:DIGEST_BYTES]}")
+        try:
+            self._cache.mkdir(parents=True, exist_ok=True)
+            with TemporaryDirectory(dir=self._cache) as scratch:
+                shard = Path(scratch) / "shard"
+                shard.mkdir()
+                for name, array in arrays.items():
+                    np.save(shard / f"{name}.npy", array)
+                shard.replace(self._cache / f"shard-{sha256(arrays['keys'].tobytes()).hexdigest()[:DIGEST_BYTES]}")
+        except OSError as error:
+            raise InputError(f"{self._cache}: cannot be written ({error}); make room and run again to go on") from error
 
     def _window(self, one: TrainingWindow) -> Window | None:
         """The student's characters in the teacher's tokens; None where they do not fit into one window."""
@@ -117,7 +147,10 @@ class Teacher:
         inside = (tokens.offsets[:, 0] >= span.start) & (tokens.offsets[:, 1] <= span.end)
         part = Tokens(tokens.ids[inside], tokens.offsets[inside])
         question = self._scorer.tokenizer.encode(one.question).ids
-        found = list(make_windows(question, part, self._scorer.tokenizer.template, self._settings))
+        try:
+            found = list(make_windows(question, part, self._scorer.tokenizer.template, self._settings))
+        except InputError:  # the question alone leaves no room
+            return None
         return found[0] if len(found) == 1 else None
 
     def _score(self, windows: Sequence[Window | None]) -> list[Prediction | None]:
@@ -132,7 +165,11 @@ class Teacher:
             for row, (number, window) in enumerate(zip(chosen, group, strict=True)):
                 context = slice(window.context_start, window.context_start + len(window.offsets))
                 places = np.r_[0, np.arange(context.start, context.stop)]
-                found[number] = Prediction(start[row, places], end[row, places], window.offsets)
+                logits = np.stack([start[row, places], end[row, places]])
+                if not np.isfinite(logits).all():
+                    raise ModelError(f"{self._scorer.name}: its logits are not finite numbers; it cannot teach")
+                below = logits - logits.max(1, keepdims=True)
+                found[number] = Prediction(below[0], below[1], window.offsets)
         return found
 
 
@@ -156,6 +193,16 @@ def teacher_digest(folder: ModelFolder, settings: WindowSettings) -> str:
             while content := file.read(1 << 24):
                 digest.update(content)
     return digest.hexdigest()[:DIGEST_BYTES]
+
+
+def _rows(prediction: Prediction | None) -> npt.NDArray[Any]:
+    """What is kept of a prediction: a ROW for null and for each token, none where there is no prediction."""
+    if prediction is None:
+        return np.zeros(0, ROW)
+    rows = np.zeros(len(prediction.start), ROW)
+    rows["logits"] = np.maximum(np.stack([prediction.start, prediction.end], 1), LOWEST)
+    rows["offsets"][1:] = prediction.offsets
+    return rows
 
 
 def log_probabilities(logits: FloatArray) -> npt.NDArray[np.float64]:
