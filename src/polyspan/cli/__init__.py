@@ -9,10 +9,13 @@ from polyspan.errors import PolyspanError
 
 COMMANDS = {
     "ask": "Answer a question with quotes from files and folders.",
+    "data": "Check, mend and convert datasets.",
+    "distill": "Train a small reader on the answers of larger ones.",
     "evaluate": "Run a reader over a dataset and score it.",
     "push": "Upload a model folder to a hub.",
     "score": "Score a file of predictions by SQuAD's official rules.",
     "text": "Print the text of a file as offsets count it.",
+    "train": "Fine-tune a reader on questions in SQuAD's JSON.",
 }
 
 

@@ -1,7 +1,23 @@
-"""Datasets and prediction files, read and checked."""
+"""Datasets and prediction files: read, checked, mended, converted and written."""
 
+from polyspan.datasets.check import KINDS, DatasetCheck, check_squad, write_corrected
+from polyspan.datasets.convert import convert
+from polyspan.datasets.formats import FORMATS
+from polyspan.datasets.formats.squad import write_squad
 from polyspan.datasets.jsonfile import file_signature
 from polyspan.datasets.predictions import read_na_probs, read_predictions
 from polyspan.datasets.squad import read_squad
 
-__all__ = ["file_signature", "read_na_probs", "read_predictions", "read_squad"]
+__all__ = [
+    "FORMATS",
+    "KINDS",
+    "DatasetCheck",
+    "check_squad",
+    "convert",
+    "file_signature",
+    "read_na_probs",
+    "read_predictions",
+    "read_squad",
+    "write_corrected",
+    "write_squad",
+]

@@ -1,0 +1,105 @@
+"""``polyspan data check`` and ``polyspan data convert``."""
+
+import sys
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from polyspan.cli.output import notice, print_json
+from polyspan.datasets import FORMATS, KINDS, DatasetCheck, check_squad, write_corrected
+from polyspan.datasets import convert as convert_file
+from polyspan.errors import InputError
+
+SHOWN = 3
+"""Findings of each kind that are printed; ``--json`` prints all."""
+
+
+@click.group()
+def data() -> None:
+    """Check, mend and convert datasets."""
+
+
+@data.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--fix", type=click.Path(path_type=Path), help="Write a corrected SQuAD 2.0 copy to this file.")
+@click.option(
+    "--against",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="An evaluation file whose contexts FILE must not hold; may be repeated.",
+)
+@click.option("--force", is_flag=True, help="Let --fix replace a file that exists.")
+@click.option("--json", "as_json", is_flag=True, help="Print all findings as JSON.")
+def check(file: Path, fix: Path | None, against: tuple[Path, ...], force: bool, as_json: bool) -> None:
+    """Find wrong labels in FILE (SQuAD JSON, also .gz).
+
+    Exits with 1 when there are findings that --fix did not mend.
+    """
+    if fix is not None:
+        _refuse_existing(fix, force)
+    result = check_squad(file, against)
+    if fix is not None:
+        write_corrected(fix, result)
+    if as_json:
+        fixed = {"fixed": {"file": str(fix), "questions": result.kept, "changes": result.changes}} if fix else {}
+        counts = Counter(finding.kind for finding in result.findings)
+        findings = [asdict(finding) for finding in result.findings]
+        print_json({"file": str(file), "questions": result.questions, "counts": counts, "findings": findings, **fixed})
+    else:
+        _print_findings(result)
+        if fix is not None:
+            changes = ", ".join(f"{count} {what}" for what, count in result.changes.items()) or "nothing changed"
+            click.echo(f"{fix}: {result.kept} questions written; {changes}")
+    if result.findings and fix is None:
+        sys.exit(1)
+
+
+@data.command(epilog="Formats: " + "; ".join(f"{name}, {form.title}" for name, form in FORMATS.items()) + ".")
+@click.argument("source", metavar="IN", type=click.Path(path_type=Path))
+@click.argument("target", metavar="OUT", type=click.Path(path_type=Path))
+@click.option("--from", "source_format", type=click.Choice(list(FORMATS)), help="Format of IN.  [default: guessed]")
+@click.option("--to", "target_format", type=click.Choice(list(FORMATS)), required=True, help="Format of OUT.")
+@click.option("--force", is_flag=True, help="Replace OUT if it exists.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
+def convert(source: Path, target: Path, force: bool, as_json: bool, **formats: Any) -> None:
+    """Convert the dataset IN to another format.
+
+    Names that end in .gz are gzip. What OUT cannot hold is counted on stderr.
+
+    JSONL and CSV have the columns id, title, context, question, answers and answer_starts; the last two are lists, in
+    CSV as JSON in the cell, and empty where a question has no answer.
+    """
+    _refuse_existing(target, force)
+    conversion = convert_file(source, target, **formats)
+    for what, count in conversion.notes.items():
+        notice(f"{count} {what}")
+    if as_json:
+        print_json({"source": str(source), "target": str(target), **asdict(conversion)})
+    else:
+        click.echo(
+            f"{target}: {conversion.questions} questions, from {conversion.source_format} to {conversion.target_format}"
+        )
+
+
+def _refuse_existing(path: Path, force: bool) -> None:
+    if path.is_dir() or (path.exists() and not force):
+        raise InputError(f"{path}: exists already; expected the name of a new file, or --force to replace a file")
+
+
+def _print_findings(result: DatasetCheck) -> None:
+    """Counts of each kind, then the first findings of each."""
+    click.echo(f"findings: {len(result.findings)} in {result.questions} questions")
+    kinds = {kind: [finding for finding in result.findings if finding.kind == kind] for kind in KINDS}
+    found = {kind: findings for kind, findings in kinds.items() if findings}
+    for kind, findings in found.items():
+        click.echo(f"{kind:20} {len(findings):>8}")
+    for kind, findings in found.items():
+        click.echo(f"\n{kind}")
+        for finding in findings[:SHOWN]:
+            name = f" (id {finding.id!r:.60})" if finding.id else ""
+            click.echo(f"    {finding.place}{name}: {finding.message}")
+        if len(findings) > SHOWN:
+            click.echo(f"    … {len(findings) - SHOWN} more, which --json prints")

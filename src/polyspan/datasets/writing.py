@@ -1,0 +1,42 @@
+"""Writing files whole or not at all."""
+
+import gzip
+import json
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from polyspan.errors import InputError
+
+
+def json_text(value: Any) -> str:
+    """The value as JSON in one line, readable in any script; halves of surrogate pairs stay escaped."""
+    return json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def write_text(path: Path, pieces: Iterable[str]) -> None:
+    """Write the pieces as UTF-8 to ``path``, gzip where its name ends in ``.gz``; a file of that name is replaced.
+
+    The file appears when all is written. Raises InputError where that fails.
+    """
+    unfinished = path.with_name(f"{path.name}.part")
+    try:
+        with unfinished.open("wb") as file:
+            if path.suffix == ".gz":
+                # Without a time and a name in it, the same content gives the same file.
+                with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as packed:
+                    packed.writelines(piece.encode() for piece in pieces)
+            else:
+                file.writelines(piece.encode() for piece in pieces)
+        unfinished.replace(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"{path}: cannot be written as UTF-8: the data holds half of a surrogate pair "
+            f"({error.object[error.start]!r}); remove it, or write a JSON format"
+        ) from error
+    finally:
+        with suppress(OSError):
+            unfinished.unlink()
