@@ -7,14 +7,9 @@ import json
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from polyspan.datasets.jsonfile import _read_bytes
-from polyspan.datasets.squad import _as as typed
-from polyspan.datasets.squad import _field as field
-from polyspan.datasets.squad import _items as items
-from polyspan.datasets.squad import _join as join
-from polyspan.datasets.squad import _read_question as read_question
+from polyspan.datasets.jsonfile import read_bytes
 from polyspan.errors import DatasetError
 from polyspan.types import GoldAnswer, QAExample
 
@@ -29,11 +24,22 @@ __all__ = [
     "json_lines",
     "note_unread",
     "quoted_answer",
-    "read_question",
     "read_text",
     "same_letters",
     "typed",
 ]
+
+Kind = TypeVar("Kind", str, int, bool, list[Any], dict[str, Any])
+
+_NAMES: dict[type, str] = {
+    str: "a string",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    list: "a list",
+    dict: "an object",
+    type(None): "null",
+}
 
 Notes = Counter[str]
 """What a conversion has to say, each with how often: ``unanswerable questions left out: …``."""
@@ -44,7 +50,7 @@ PlacedExamples = Iterator[tuple[str, QAExample]]
 
 def read_text(path: Path) -> str:
     """The text of a UTF-8 file, plain or gzip by its name, with its line ends as they are. Raises DatasetError."""
-    content = _read_bytes(path)
+    content = read_bytes(path)
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -104,3 +110,29 @@ def note_unread(record: Iterable[str], read: Container[str], notes: Notes) -> No
 
 def _letters(text: str) -> str:
     return "".join(text.replace("\\n", "").split()).casefold()
+
+
+def items(record: dict[str, Any], name: str, where: str) -> Iterator[tuple[dict[str, Any], str]]:
+    """The objects in a list field, each with its place: ``dev.json: data[0].paragraphs[2]``."""
+    for position, item in enumerate(field(record, name, list, where)):
+        place = f"{join(where, name)}[{position}]"
+        yield typed(item, dict, place), place
+
+
+def field(record: dict[str, Any], name: str, kind: type[Kind], where: str) -> Kind:
+    """A field's value, of the ``kind`` that it must have; else DatasetError."""
+    if name not in record:
+        raise DatasetError(f"{join(where, name)} is missing; expected {_NAMES[kind]}")
+    return typed(record[name], kind, join(where, name))
+
+
+def join(where: str, name: str) -> str:
+    """The place of a field in a record."""
+    return f"{where} {name}" if where.endswith(":") else f"{where}.{name}"
+
+
+def typed(value: Any, kind: type[Kind], where: str) -> Kind:
+    """The value, if it is of the ``kind``; else DatasetError."""
+    if type(value) is not kind:  # isinstance would take true for a whole number
+        raise DatasetError(f"{where.rstrip(':')}: expected {_NAMES[kind]}, got {_NAMES[type(value)]} ({value!r:.60})")
+    return value

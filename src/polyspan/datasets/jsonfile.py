@@ -24,7 +24,7 @@ def read_json(path: Path, *, unique_keys: bool = False) -> Any:
             record[key] = value
         return record
 
-    content = _read_bytes(path)
+    content = read_bytes(path)
     try:
         return json.loads(content.decode("utf-8-sig"), object_pairs_hook=refuse_repeated if unique_keys else None)
     except UnicodeDecodeError as error:
@@ -38,15 +38,16 @@ def file_signature(path: Path) -> dict[str, str]:
 
     A file and its gzip copy have the same signature. Raises DatasetError where the file cannot be read.
     """
-    digest = hashlib.sha256(_read_bytes(path)).hexdigest()
+    digest = hashlib.sha256(read_bytes(path)).hexdigest()
     return {"dataset": path.name.removesuffix(".gz"), "dataset_sha256": digest[:12]}
 
 
-def _read_bytes(path: Path) -> bytes:
+def read_bytes(path: Path) -> bytes:
+    """A file's content, unpacked where its name ends in ``.gz``. Raises DatasetError where it cannot be read."""
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise DatasetError(f"{path}: {error.strerror or error}; expected a JSON file to read") from error
+        raise DatasetError(f"{path}: {error.strerror or error}; expected a file to read") from error
     if path.suffix != ".gz":
         return content
     try:

@@ -12,10 +12,10 @@ from polyspan.datasets.fields import (
     identifier,
     items,
     note_unread,
-    read_question,
     typed,
 )
 from polyspan.datasets.jsonfile import read_json
+from polyspan.datasets.squad import read_question
 from polyspan.datasets.writing import json_text, write_text
 from polyspan.types import QAExample
 
