@@ -32,7 +32,7 @@ def test_jsonfile_refuses_broken_files(tmp_path: Path, name: str, content: bytes
 def test_jsonfile_refuses_missing_files_and_folders(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"none\.json: No such file"):
         read_json(tmp_path / "none.json")
-    with pytest.raises(DatasetError, match="expected a JSON file"):
+    with pytest.raises(DatasetError, match="expected a file to read"):
         read_json(tmp_path)
 
 
