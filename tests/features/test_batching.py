@@ -1,9 +1,10 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polyspan.features import collate, plan_batches
-from polyspan.types import Window
+from polyspan.features import Batch, collate, plan_batches
+from polyspan.types import Int64Array, Window
 
 lengths = st.lists(st.integers(0, 512), max_size=80)
 
@@ -40,3 +41,18 @@ def test_batching_pads_on_the_right() -> None:
     assert batch.attention_mask.tolist() == [[1, 1, 0, 0], [1, 1, 1, 1], [1, 0, 0, 0]]
     assert batch.type_ids.tolist() == [[1, 1, 0, 0], [1, 1, 1, 1], [1, 0, 0, 0]]
     assert batch.input_ids.dtype == batch.attention_mask.dtype == batch.type_ids.dtype == np.int64
+
+
+def arrays_of(batch: Batch) -> tuple[Int64Array, ...]:
+    return batch.input_ids, batch.attention_mask, batch.type_ids
+
+
+@pytest.mark.parametrize(("multiple", "size"), [(1, 5), (4, 8), (5, 5), (32, 32)])
+def test_batching_pads_to_a_multiple(multiple: int, size: int) -> None:
+    windows = [window_of(5), window_of(3, 20)]
+    batch, plain = collate(windows, 9, multiple), collate(windows, 9)
+    assert batch.input_ids.shape == batch.attention_mask.shape == batch.type_ids.shape == (2, size)
+    assert (batch.input_ids[:, 5:] == 9).all()
+    assert not batch.attention_mask[:, 5:].any()
+    for padded, short in zip(arrays_of(batch), arrays_of(plain), strict=True):
+        np.testing.assert_array_equal(padded[:, :5], short)

@@ -9,9 +9,6 @@ import pytest
 
 import tiny
 
-pytest.importorskip("torch")
-pytest.importorskip("accelerate")
-
 FACTS = {"bridge": "1874", "letter": "Ada", "river": "1888", "option": "Antwerpen", "freedom": "models"}
 
 

@@ -11,10 +11,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from safetensors.numpy import load_file
 
 from polyspan import InputError, Reader
-from polyspan.errors import DatasetError, ModelError
+from polyspan.errors import DatasetError, MissingExtraError, ModelError
+
+pytest.importorskip("polyspan.training", exc_type=MissingExtraError)
+
+from safetensors.numpy import load_file
+
 from polyspan.training import RunSettings, parse_recipe, train
 
 RUN = """

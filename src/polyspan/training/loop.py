@@ -65,7 +65,7 @@ class Loop:
     ) -> None:
         self.recipe, self.model, self.training, self.objective = recipe, model, training, objective
         self.accelerator, self.settings = accelerator, settings
-        self.optimiser = torch.optim.AdamW(
+        self.optimiser: torch.optim.Optimizer = torch.optim.AdamW(
             parameter_groups(model, recipe.optimisation), lr=recipe.optimisation.learning_rate, betas=BETAS
         )
         self.began = time.monotonic()
