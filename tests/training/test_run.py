@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,14 +13,18 @@ from typing import Any
 
 import pytest
 
+import tiny
 from polyspan import InputError, Reader
 from polyspan.errors import DatasetError, MissingExtraError, ModelError
+from polyspan.features import Batch
+from polyspan.types import FloatArray
 
 pytest.importorskip("polyspan.training", exc_type=MissingExtraError)
 
 from safetensors.numpy import load_file
 
 from polyspan.training import RunSettings, parse_recipe, train
+from polyspan.training.run import run_digest
 
 RUN = """
 import json, sys
@@ -90,12 +95,16 @@ def test_run_killed_at_any_step_ends_with_the_same_weights(plain: dict[str, Any]
     assert losses(tmp_path / "cut") == losses(tmp_path / "whole")
 
 
-def test_run_on_two_processes_equals_one_with_the_same_global_batch(plain: dict[str, Any], tmp_path: Path) -> None:
-    plain |= {"epochs": 6, "batch": {"windows": 1}}
+def test_run_on_two_processes_equals_one_with_the_same_global_batch(
+    plain: dict[str, Any], squad_file: Path, tmp_path: Path
+) -> None:
+    # both stop early, at the same epoch: one process measures, and the other hears of it
+    plain |= {"epochs": 9, "patience": 2, "batch": {"windows": 1}, "dev": [{"path": str(squad_file)}]}
     finish(run_apart({**plain, "gradient_accumulation": 2}, tmp_path / "one"))
     launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2")
     finish(run_apart(plain, tmp_path / "two", *launcher))
     assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), abs=1e-4)
+    assert 3 <= len(losses(tmp_path / "two")) < 9
 
 
 def test_run_stops_for_now_and_goes_on(plain: dict[str, Any], tmp_path: Path) -> None:
@@ -105,7 +114,8 @@ def test_run_stops_for_now_and_goes_on(plain: dict[str, Any], tmp_path: Path) ->
     assert train(parse_recipe(plain), tmp_path / "out").finished
     whole = train(parse_recipe(plain), tmp_path / "whole")
     assert weights(tmp_path / "out") == weights(tmp_path / "whole")
-    assert train(parse_recipe(plain), tmp_path / "out").losses == whole.losses
+    again = train(parse_recipe(plain), tmp_path / "out")
+    assert (again.losses, again.windows, again.dev) == (whole.losses, whole.windows, whole.dev)
 
 
 def test_run_stops_early_and_keeps_the_best(plain: dict[str, Any], squad_file: Path, tmp_path: Path) -> None:
@@ -171,3 +181,151 @@ def test_run_leaves_frozen_modules_as_they_were(plain: dict[str, Any], student: 
     changed = {name for name in before if before[name] != after[name]}
     assert "bert.embeddings.word_embeddings.weight" not in changed
     assert "qa_outputs.weight" in changed
+
+
+def test_run_with_a_new_head_depends_on_the_seed_alone(plain: dict[str, Any], student: Path, tmp_path: Path) -> None:
+    import torch
+    from transformers import AutoModel
+
+    AutoModel.from_pretrained(student).save_pretrained(tmp_path / "encoder")
+    shutil.copy(student / "tokenizer.json", tmp_path / "encoder")
+    plain |= {"model": str(tmp_path / "encoder"), "epochs": 1}
+    found = []
+    for number, seed in enumerate((5, 5, 6)):
+        torch.manual_seed(number)
+        train(parse_recipe({**plain, "seed": seed}), tmp_path / str(number))
+        found.append(weights(tmp_path / str(number)))
+    assert found[0] == found[1]
+    assert found[0]["qa_outputs.weight"] != found[2]["qa_outputs.weight"]
+
+
+def test_run_in_another_precision_in_the_same_process(plain: dict[str, Any], student: Path, tmp_path: Path) -> None:
+    plain["epochs"] = 1
+    found = []
+    for number, precision in enumerate(("float32", "bfloat16", "float32")):
+        train(parse_recipe({**plain, "precision": precision}), tmp_path / str(number))
+        found.append(weights(tmp_path / str(number)))
+    assert found[0] == found[2]
+    assert found[0] != found[1]
+    assert {name: len(value) for name, value in found[1].items()} == {
+        name: len(value) for name, value in weights(student).items()
+    }
+
+
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The windows that readers score from now on, call by call."""
+    from polyspan.backends.torch import TorchScorer
+
+    calls: list[int] = []
+    score = TorchScorer.score
+
+    def counting(self: TorchScorer, batch: Batch) -> tuple[FloatArray, FloatArray]:
+        calls.append(len(batch.input_ids))
+        return score(self, batch)
+
+    monkeypatch.setattr(TorchScorer, "score", counting)
+    return calls
+
+
+@pytest.fixture(scope="session")
+def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of another tokenizer than the student's."""
+    return tiny.make_reader_folder(tmp_path_factory.mktemp("teacher") / "reader", "roberta", positions=256)
+
+
+def test_run_distils_across_tokenizers_and_reads_once(
+    plain: dict[str, Any], teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = counted(monkeypatch)
+    plain |= {"epochs": 30, "distillation": {"teachers": [{"model": str(teacher)}], "distillation_loss_weight": 1.0}}
+    settings = RunSettings(cache=tmp_path / "cache")
+    first = train(parse_recipe(plain), tmp_path / "one", settings)
+    assert sum(calls) == first.windows
+    assert first.losses[-1] < 0.7 * first.losses[0]
+    calls.clear()
+    train(parse_recipe(plain), tmp_path / "two", settings)
+    assert train(parse_recipe({**plain, "seed": 1, "epochs": 1}), tmp_path / "three", settings).finished
+    assert calls == []
+    assert weights(tmp_path / "one") == weights(tmp_path / "two")
+    assert {path.name for path in (tmp_path / "one" / "training").iterdir()} == {
+        "checkpoint.safetensors",
+        "report.json",
+    }
+    assert Reader.from_pretrained(tmp_path / "one").settings.no_answer is True
+
+
+def test_run_learns_from_teachers_alone_and_goes_on_without_reading_again(
+    plain: dict[str, Any], teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = counted(monkeypatch)
+    plain["data"][0]["labelled"] = False
+    plain["distillation"] = {"teachers": [{"model": str(teacher)}], "temperature": 2.0}
+    whole = train(parse_recipe(plain), tmp_path / "whole")
+    calls.clear()
+    stopped = train(parse_recipe(plain), tmp_path / "out", RunSettings(stop_after_seconds=0.0))
+    assert not stopped.finished
+    assert sum(calls) == whole.windows
+    assert train(parse_recipe(plain), tmp_path / "out").losses == whole.losses
+    assert sum(calls) == whole.windows
+    assert weights(tmp_path / "out") == weights(tmp_path / "whole")
+    settings = json.loads((tmp_path / "out" / "polyspan.json").read_text())
+    assert settings["no_answer"] is None  # teachers may have taught it or not
+
+
+def test_run_by_haystack1_needs_the_students_tokenizer(
+    plain: dict[str, Any], teacher: Path, student: Path, tmp_path: Path
+) -> None:
+    for loss in ("haystack1", "mse"):
+        plain["distillation"] = {"teachers": [{"model": str(teacher)}], "loss": loss}
+        with pytest.raises(InputError, match=f"loss {loss} needs a teacher with the student's own tokenizer"):
+            train(parse_recipe(plain), tmp_path / "out")
+        assert not (tmp_path / "out").exists()
+        plain["distillation"]["teachers"] = [{"model": str(student)}]
+        assert train(parse_recipe(plain), tmp_path / loss).finished
+
+
+def test_run_refuses_a_teacher_without_a_head(plain: dict[str, Any], student: Path, tmp_path: Path) -> None:
+    from transformers import AutoModel
+
+    AutoModel.from_pretrained(student).save_pretrained(tmp_path / "encoder")
+    shutil.copy(student / "tokenizer.json", tmp_path / "encoder")
+    plain["distillation"] = {"teachers": [{"model": str(student)}, {"model": str(tmp_path / "encoder")}]}
+    with pytest.raises(ModelError, match="has no weights for qa_outputs"):
+        train(parse_recipe(plain), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_run_refuses_windows_that_the_student_cannot_see(plain: dict[str, Any], tmp_path: Path) -> None:
+    plain["windows"] = {"max_seq_len": 65}
+    with pytest.raises(InputError, match=r"windows\.max_seq_len 65 is more than .* can see: 64 tokens"):
+        train(parse_recipe(plain), tmp_path / "out")
+
+
+def test_run_refuses_dev_files_that_it_could_not_measure_on(
+    plain: dict[str, Any], squad_file: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "empty.json").write_text(squad_file.read_text().replace("Who wrote the users?", " "))
+    (tmp_path / "broken.json").write_text("{")
+    expected = {"empty": "question 'none' is empty", "broken": "not JSON", "nowhere": "No such file"}
+    for name, message in expected.items():
+        with pytest.raises(DatasetError, match=message):
+            train(parse_recipe({**plain, "dev": [{"path": str(tmp_path / f"{name}.json")}]}), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_run_refuses_a_file_as_its_folder(plain: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("dear")
+    with pytest.raises(InputError, match="is a file; give a new folder"):
+        train(parse_recipe(plain), tmp_path / "out")
+
+
+def test_run_digest_tells_settings_and_contents_apart_and_not_places(
+    plain: dict[str, Any], squad_file: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy.json"
+    shutil.copy(squad_file, copy)
+    before = run_digest(parse_recipe(plain))
+    assert run_digest(parse_recipe({**plain, "data": [{"path": str(copy), "language": "en"}]})) == before
+    assert run_digest(parse_recipe({**plain, "epochs": 3})) != before
+    copy.write_text(squad_file.read_text() + " ")
+    assert run_digest(parse_recipe({**plain, "data": [{"path": str(copy), "language": "en"}]})) != before

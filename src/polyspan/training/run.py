@@ -202,7 +202,8 @@ def _finish_epoch(
     # Teachers may teach to abstain or not: then the reader finds out by itself.
     null = _has_null_targets(training) or (None if recipe.distillation else False)
     ModelFolder(latest).write_settings(NativeSettings(recipe.name or out.name, no_answer=null))
-    scores = dev_scores(latest, recipe.dev, recipe.windows, BackendOptions(backend="torch", device=str(model.device)))
+    options = BackendOptions(backend="torch", device=str(model.device))
+    scores = dev_scores(latest, recipe.dev, recipe.windows, options) if recipe.dev else {}
     gained = not scores or progress.best_epoch is None
     if scores:
         found, best = dev_mean(scores), max((one["mean_f1"] for one in progress.dev), default=-1.0)
