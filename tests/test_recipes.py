@@ -13,7 +13,14 @@ pytest.importorskip("torch")
 pytest.importorskip("accelerate")
 
 RECIPES = sorted((Path(__file__).parent.parent / "recipes").glob("*.yaml"))
-VARIABLES = {"SQUAD": "squad", "TRAIN": "train", "DEV": "dev", "MPNET": "mpnet"}
+VARIABLES = {
+    "SQUAD": "squad",
+    "AUGMENTED": "more.json",
+    "STAGE1": "stage1",
+    "TRAIN": "train",
+    "DEV": "dev",
+    "MPNET": "mpnet",
+}
 CONTEXT = "The bridge was opened in 1874. The letter was written by Ada Lovelace."
 
 
@@ -50,4 +57,9 @@ def test_recipe_runs(path: Path, folders: dict[str, Path], tmp_path: Path) -> No
 
 
 def test_recipes_are_there() -> None:
-    assert {path.stem for path in RECIPES} >= {"xlm-roberta-base-squad2-distilled", "english-teacher"}
+    assert {path.stem for path in RECIPES} >= {
+        "xlm-roberta-base-squad2-distilled",
+        "english-teacher",
+        "two-stage-1-layers",
+        "two-stage-2-prediction",
+    }

@@ -115,7 +115,7 @@ def test_recipe_takes_what_is_written_and_its_defaults() -> None:
         ("optimisation.freeze.1", 3, r"recipe\.optimisation\.freeze\[1\]: expected a text, got 3"),
         ("precision", "float16", r"recipe\.precision: expected one of float32, bfloat16, got 'float16'"),
         ("optimisation.schedule", ["linear"], r"recipe\.optimisation\.schedule: expected one of linear, constant"),
-        ("distillation.loss", "KL", r"recipe\.distillation\.loss: expected one of kl, mse, haystack1, got 'KL'"),
+        ("distillation.loss", "KL", r"recipe\.distillation\.loss: expected one of kl, mse, haystack1, none, got 'KL'"),
         ("batch.windows", "many", r"recipe\.batch\.windows: expected a whole number, got 'many'"),
         ("data", [], r"recipe: a recipe needs at least one data file"),
         ("epochs", 0, r"recipe: epochs and gradient_accumulation must be at least 1.*, not 0, 4, 1 and 42"),

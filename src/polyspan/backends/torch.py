@@ -2,7 +2,7 @@
 
 import inspect
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from pickle import UnpicklingError
@@ -43,7 +43,7 @@ class TorchScorer:
         self._device = _device("cpu" if device is None else device)
         self._folder = folder
         self.name = folder.name
-        self.tokenizer = _pair_tokenizer(folder)
+        self.tokenizer = open_tokenizer(folder)
         self.max_seq_len = folder.max_seq_len
         try:
             with without_bars():
@@ -63,9 +63,7 @@ class TorchScorer:
                 "fine-tuned for extractive question answering"
             )
         self._model = model.to(self._device).eval()
-        # RoBERTa's family has a parameter for type ids, and a single type
-        takes = inspect.signature(model.forward).parameters
-        self._takes_types = "token_type_ids" in takes and getattr(model.config, "type_vocab_size", 0) > 1
+        self._takes_types = takes_types(model)
 
     def score(self, batch: Batch) -> tuple[FloatArray, FloatArray]:
         """Start and end logits, both float32 [windows, tokens]."""
@@ -94,10 +92,22 @@ def without_bars() -> Iterator[None]:
             logging.enable_progress_bar()  # type: ignore[no-untyped-call] # likewise
 
 
-def save_model(model: Any, source: ModelFolder, target: Path) -> None:
-    """Write a model's configuration and safetensors, and the tokenizer of the folder that it came from."""
+def takes_types(model: Any) -> bool:
+    """Whether a model tells question and context apart by type ids."""
+    # RoBERTa's family has a parameter for type ids, and a single type
+    takes = inspect.signature(model.forward).parameters
+    return "token_type_ids" in takes and getattr(model.config, "type_vocab_size", 0) > 1
+
+
+def save_model(
+    model: Any, source: ModelFolder, target: Path, weights: Mapping[str, torch.Tensor] | None = None
+) -> None:
+    """Write a model's configuration and safetensors, and the tokenizer of the folder that it came from.
+
+    ``weights`` are those to write, by their names; None: all of the model's.
+    """
     with without_bars():
-        model.save_pretrained(target)
+        model.save_pretrained(target, state_dict=weights)
     if source.tokenizer_file is None:
         AutoTokenizer.from_pretrained(source.path, **OPENING).save_pretrained(target)
     elif not target.samefile(source.path):
@@ -113,8 +123,12 @@ def _device(name: str) -> torch.device:
         raise InputError(f"device {name!r}: torch cannot use it: {one_line(error)}") from error
 
 
-def _pair_tokenizer(folder: ModelFolder) -> PairTokenizer:
-    """From ``tokenizer.json``, or from an old folder's vocabulary by way of transformers."""
+def open_tokenizer(folder: ModelFolder) -> PairTokenizer:
+    """From ``tokenizer.json``, or from an old folder's vocabulary by way of transformers.
+
+    Raises:
+        ModelError: if there is neither, or it is broken.
+    """
     ready = folder.pair_tokenizer()
     if ready is not None:
         return ready

@@ -1,6 +1,5 @@
 """The loop that trains: plain steps that an interruption does not change."""
 
-import inspect
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
@@ -13,6 +12,7 @@ import torch
 from accelerate import Accelerator
 from tqdm import tqdm
 
+from polyspan.backends.torch import takes_types
 from polyspan.errors import InputError
 from polyspan.training.batches import plan_epoch
 from polyspan.training.checkpoint import Progress, load_checkpoint, save_checkpoint
@@ -70,8 +70,7 @@ class Loop:
         )
         self.began = time.monotonic()
         self._parallel = accelerator.prepare_model(model)
-        takes = inspect.signature(model.forward).parameters
-        self._takes_types = "token_type_ids" in takes and getattr(model.config, "type_vocab_size", 0) > 1
+        self._takes_types = takes_types(model)
         self._lengths = training.lengths
 
     def resume(self, checkpoint: Path) -> None:

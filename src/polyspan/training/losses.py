@@ -133,15 +133,20 @@ def relation_loss(student: torch.Tensor, teacher: torch.Tensor, mask: torch.Tens
         heads: relation heads.
 
     Raises:
-        InputError: if ``heads`` does not divide both widths.
+        InputError: as ``check_relation_heads``.
     """
-    if student.shape[-1] % heads or teacher.shape[-1] % heads:
-        raise InputError(
-            f"relation_heads: expected a divisor of the student's width {student.shape[-1]} and of the teacher's "
-            f"{teacher.shape[-1]}, not {heads}"
-        )
+    check_relation_heads(student.shape[-1], teacher.shape[-1], heads)
     rows = _divergence(_relations(student, heads), _relations(teacher, heads), mask[:, None, None])
     return _masked_mean(rows, mask[:, None])
+
+
+def check_relation_heads(student_width: int, teacher_width: int, heads: int) -> None:
+    """InputError if relation heads do not divide both widths."""
+    if student_width % heads or teacher_width % heads:
+        raise InputError(
+            f"relation_heads: expected a divisor of the student's width {student_width} and of the teacher's "
+            f"{teacher_width}, not {heads}"
+        )
 
 
 def hidden_loss(
@@ -176,12 +181,15 @@ def attention_loss(student: torch.Tensor, teacher: torch.Tensor, mask: torch.Ten
 class LayerProjections(nn.Module):
     """The hidden loss of several mapped layers, each with a trainable projection of its own.
 
-    Its parameters belong into the optimiser beside the student's.
+    Its parameters belong into the optimiser beside the student's. They begin as the identity, padded with zeros where
+    the widths differ.
     """
 
     def __init__(self, student_width: int, teacher_width: int, layers: int) -> None:
         super().__init__()
         self.projections = nn.ModuleList(nn.Linear(student_width, teacher_width, bias=False) for _ in range(layers))
+        for weight in self.projections.parameters():
+            nn.init.eye_(weight)
 
     def forward(
         self, student: Sequence[torch.Tensor], teacher: Sequence[torch.Tensor], mask: torch.Tensor

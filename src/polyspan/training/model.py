@@ -1,4 +1,4 @@
-"""The model that learns: opened, partly frozen, with its parameters in groups."""
+"""The model that learns: opened, partly frozen, with its parameters in groups; what it learns for itself."""
 
 import re
 from typing import Any
@@ -11,29 +11,44 @@ from polyspan.backends.torch import OPENING, without_bars
 from polyspan.errors import InputError, ModelError
 from polyspan.training.recipe import Optimisation
 
+LESSON = "lesson"
 _LAYER = re.compile(r"\.(?:layer|layers)\.(\d+)\.")
 
 
 def open_student(folder: ModelFolder, optimisation: Optimisation) -> Any:
-    """A float32 model for question answering in training mode; a plain encoder gets a new span head.
+    """A model as ``open_model`` gives it, in training mode and with dropout before its span head.
 
     Raises:
         ModelError: if transformers cannot open it.
         InputError: if ``freeze`` names no module of it.
     """
-    try:
-        with without_bars():
-            model = AutoModelForQuestionAnswering.from_pretrained(
-                folder.path, dtype=torch.float32, weights_only=True, **OPENING
-            )
-    except Exception as error:  # odd configurations and broken weights fail in many ways
-        raise ModelError(f"{folder.path}: transformers cannot open it: {' '.join(str(error).split())}") from error
+    model = open_model(folder)
     _freeze(model, optimisation.freeze)
     probability = optimisation.embeds_dropout_prob
     span_head(model).register_forward_pre_hook(
         lambda head, given: (torch.nn.functional.dropout(given[0], probability, head.training),)
     )
     return model.train()
+
+
+def open_model(folder: ModelFolder) -> Any:
+    """A float32 model for question answering; a plain encoder gets a new span head.
+
+    Raises:
+        ModelError: if transformers cannot open it.
+    """
+    try:
+        with without_bars():
+            return AutoModelForQuestionAnswering.from_pretrained(
+                folder.path, dtype=torch.float32, weights_only=True, **OPENING
+            )
+    except Exception as error:  # odd configurations and broken weights fail in many ways
+        raise ModelError(f"{folder.path}: transformers cannot open it: {' '.join(str(error).split())}") from error
+
+
+def own_weights(model: Any) -> dict[str, torch.Tensor]:
+    """A student's weights by their names, without those that its lesson alone needs."""
+    return {name: values for name, values in model.state_dict().items() if not name.startswith(f"{LESSON}.")}
 
 
 def span_head(model: Any) -> Any:

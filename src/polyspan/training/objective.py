@@ -11,6 +11,7 @@ from polyspan.features import collate
 from polyspan.training.alignment import carry_over, mix_distributions
 from polyspan.training.batches import PAD_TO
 from polyspan.training.examples import TrainingWindow
+from polyspan.training.intermediate import Lesson
 from polyspan.training.losses import distillation_loss, haystack1_loss, prediction_loss, prediction_mse, span_loss
 from polyspan.training.recipe import Distillation
 from polyspan.training.teacher import Prediction, Teacher, log_probabilities
@@ -21,12 +22,14 @@ from polyspan.types import Window
 class MicroBatch:
     """Tensors of shape [windows, tokens], padded to a multiple of 32.
 
-    ``allowed`` is true on context tokens and on the null position 0; ``targets``, int64 [windows, answers, 2], are
-    padded with -1, and nothing else where only teachers speak.
+    ``inputs`` are what the student takes, ``type_ids`` perhaps among them. ``allowed`` is true on context tokens and on
+    the null position 0; ``targets``, int64 [windows, answers, 2], are padded with -1, and nothing else where only
+    teachers speak.
     """
 
     windows: Sequence[TrainingWindow]
     inputs: dict[str, torch.Tensor]
+    type_ids: torch.Tensor
     allowed: torch.Tensor
     targets: torch.Tensor
 
@@ -43,9 +46,12 @@ def make_micro_batch(
 ) -> MicroBatch:
     """Windows as tensors on a device."""
     batch = collate([one.window for one in windows], pad_id, PAD_TO)
-    inputs = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask}
+    input_ids, attention_mask, type_ids = (
+        torch.from_numpy(values).to(device) for values in (batch.input_ids, batch.attention_mask, batch.type_ids)
+    )
+    inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
     if takes_types:
-        inputs["token_type_ids"] = batch.type_ids
+        inputs["token_type_ids"] = type_ids
     allowed = np.zeros(batch.input_ids.shape, np.bool_)
     most = max(1 if one.targets is None else len(one.targets) for one in windows)
     targets = np.full((len(windows), most, 2), -1, np.int64)
@@ -55,7 +61,8 @@ def make_micro_batch(
             targets[row, : len(one.targets)] = one.targets
     return MicroBatch(
         windows=windows,
-        inputs={name: torch.from_numpy(values).to(device) for name, values in inputs.items()},
+        inputs=inputs,
+        type_ids=type_ids,
         allowed=torch.from_numpy(allowed).to(device),
         targets=torch.from_numpy(targets).to(device),
     )
@@ -77,19 +84,28 @@ class DistillationObjective:
 
     A window that no teacher speaks about has its gold answers alone, one without gold answers its teachers alone.
     For "haystack1" one teacher reads the student's own tokens, and every window has the mean of its micro-batch, for
-    that loss is one of whole batches, their padding included.
+    that loss is one of whole batches, their padding included. For "none" there are gold answers alone. A lesson adds
+    what a teacher's inner layers teach.
     """
 
-    def __init__(self, settings: Distillation, teachers: Sequence[Teacher]) -> None:
-        self._settings, self._teachers = settings, teachers
+    def __init__(self, settings: Distillation, teachers: Sequence[Teacher], lesson: Lesson | None = None) -> None:
+        self._settings, self._teachers, self._lesson = settings, teachers, lesson
 
     def __call__(self, model: Any, batch: MicroBatch) -> torch.Tensor:
         """Float32 [windows]."""
-        output = model(**batch.inputs)
+        if self._lesson is None:
+            return self._answers(model(**batch.inputs), batch)
+        output, inside = self._lesson(model, batch.inputs, batch.type_ids)
+        loss: torch.Tensor = self._answers(output, batch) + inside
+        return loss
+
+    def _answers(self, output: Any, batch: MicroBatch) -> torch.Tensor:
         start, end = output.start_logits.float(), output.end_logits.float()
         if self._settings.loss == "haystack1":
             return self._haystack1(start, end, batch)
         gold = span_loss(start, end, batch.allowed, batch.targets)
+        if self._settings.loss == "none":
+            return gold
         taught, spoken = self._taught(batch)
         if self._settings.loss == "mse":
             prediction = prediction_mse(start, end, taught[0], taught[1], batch.allowed)

@@ -96,8 +96,9 @@ class Intermediate:
 
     "relations" compares the queries, keys and values of the student's last layer with those of ``teacher_layer``
     (counted from 0; None: the last), cut into ``relation_heads`` (None: the teacher's attention heads), as MiniLMv2
-    does. "layers" compares hidden states, through trainable projections, and attention of evenly mapped layers, as
-    TinyBERT does. ``weight`` multiplies this loss beside the others.
+    does. "layers" compares hidden states, through trainable projections, and attention probabilities of evenly mapped
+    layers, as TinyBERT does, which took the scores before the softmax. ``weight`` multiplies this loss beside the
+    others.
     """
 
     kind: Literal["relations", "layers"] = "relations"
@@ -107,10 +108,14 @@ class Intermediate:
 
     def __post_init__(self) -> None:
         """Refuse what compares nothing."""
-        if self.weight <= 0 or (self.relation_heads is not None and self.relation_heads < 1):
+        layer, heads = self.teacher_layer, self.relation_heads
+        if self.weight <= 0 or (layer is not None and layer < 0) or (heads is not None and heads < 1):
             raise InputError(
-                f"weight must be above 0 and relation_heads at least 1, not {self.weight} and {self.relation_heads}"
+                "weight must be above 0, teacher_layer at least 0 and relation_heads at least 1, not "
+                f"{self.weight}, {layer} and {heads}"
             )
+        if self.kind == "layers" and not (layer is None and heads is None):
+            raise InputError("teacher_layer and relation_heads belong to kind relations; leave them out with layers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,14 +123,16 @@ class Distillation:
     """What is learnt from teachers.
 
     ``loss`` "kl" compares distributions, also across tokenizers; "mse" logits, and "haystack1" is the formula of
-    Haystack 1 with its faults: both need the student's own tokenizer. ``distillation_loss_weight``, 0 to 1, is the
-    teachers' share of the loss beside the gold answers.
+    Haystack 1 with its faults: both need the student's own tokenizer. "none" compares no answers: beside
+    ``intermediate`` there are gold answers at most. ``distillation_loss_weight``, 0 to 1, is the teachers' share of
+    the loss beside the gold answers.
     """
 
     teachers: tuple[TeacherSpec, ...]
-    loss: Literal["kl", "mse", "haystack1"] = "kl"
+    loss: Literal["kl", "mse", "haystack1", "none"] = "kl"
     temperature: float = 1.0
     distillation_loss_weight: float = 0.5
+    intermediate: Intermediate | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot teach."""
@@ -136,8 +143,13 @@ class Distillation:
                 "temperature must be above 0 and at most 100, distillation_loss_weight between 0 and 1, not "
                 f"{self.temperature} and {self.distillation_loss_weight}"
             )
-        if self.loss == "haystack1" and (len(self.teachers) > 1 or self.teachers[0].languages):
-            raise InputError("loss haystack1 knows a single teacher, without languages; name one, or take loss kl")
+        if self.loss == "none" and self.intermediate is None:
+            raise InputError("loss none leaves nothing to learn from teachers; give intermediate, or take loss kl")
+        if len(self.teachers) > 1 or self.teachers[0].languages:
+            if self.loss == "haystack1":
+                raise InputError("loss haystack1 knows a single teacher, without languages; name one, or take loss kl")
+            if self.intermediate is not None:
+                raise InputError("intermediate knows a single teacher, without languages; name one, or leave it out")
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +191,8 @@ class Recipe:
         unlabelled = [file.path for file in self.data if not file.labelled]
         if unlabelled and (self.distillation is None or self.distillation.loss == "haystack1"):
             raise InputError(
-                f"data: {unlabelled[0]} is not labelled, and only teachers with loss kl or mse teach from such files; "
-                "leave it out, or distil"
+                f"data: {unlabelled[0]} is not labelled, and only teachers teach from such files, by any loss but "
+                "haystack1; leave it out, or distil"
             )
         languages = {file.language for file in self.data}
         for teacher in self.distillation.teachers if self.distillation else ():

@@ -15,18 +15,19 @@ from accelerate.utils import broadcast_object_list
 from tqdm import tqdm
 
 from polyspan.backends import BackendOptions, ModelFolder, NativeSettings, find_model
-from polyspan.backends.torch import save_model
+from polyspan.backends.torch import open_tokenizer, save_model
 from polyspan.datasets import file_signature, read_squad
 from polyspan.errors import DatasetError, InputError, ModelError
 from polyspan.features import NULL_TARGET, PairTokenizer
 from polyspan.training.checkpoint import Progress, read_progress
 from polyspan.training.development import dev_mean, dev_scores
 from polyspan.training.examples import TrainingSet, make_training_set
+from polyspan.training.intermediate import Lesson, make_lesson
 from polyspan.training.loop import Loop, RunSettings
-from polyspan.training.model import open_student
+from polyspan.training.model import LESSON, open_model, open_student, own_weights
 from polyspan.training.objective import DistillationObjective, Objective, gold_objective
-from polyspan.training.recipe import Recipe, as_mapping
-from polyspan.training.teacher import Teacher
+from polyspan.training.recipe import Recipe, TeacherSpec, as_mapping
+from polyspan.training.teacher import Teacher, have_same_tokens
 
 Item = TypeVar("Item")
 WORK = "training"
@@ -79,6 +80,7 @@ def train(recipe: Recipe, out: Path, settings: RunSettings | None = None) -> Tra
     tokenizer = _tokenizer(recipe, folder)
     torch.manual_seed(recipe.seed)  # for a new span head
     model = open_student(folder, recipe.optimisation)
+    lesson = _open_lesson(recipe, model, accelerator)
     _check_room(out, model)
     show = _bars(settings.show_progress and accelerator.is_main_process)
     cache = work / "teachers" if settings.cache is None else settings.cache
@@ -86,7 +88,7 @@ def train(recipe: Recipe, out: Path, settings: RunSettings | None = None) -> Tra
     training = make_training_set(recipe, tokenizer, show)
     progress.windows = len(training.windows)
     _check_tokens(recipe, training, tokenizer, teachers)
-    objective = _objective(recipe, training, teachers, accelerator, show)
+    objective = _objective(recipe, training, teachers, lesson, accelerator, show)
     loop = Loop(recipe, model.to(accelerator.device), training, objective, accelerator, settings)
     checkpoint = work / CHECKPOINT
     if accelerator.is_main_process:
@@ -136,15 +138,19 @@ def _check(recipe: Recipe, out: Path) -> Progress:
 
 def _tokenizer(recipe: Recipe, folder: ModelFolder) -> PairTokenizer:
     """The student's, where it can read windows of the recipe's size."""
+    _check_size(recipe, folder)
+    tokenizer = folder.pair_tokenizer()
+    if tokenizer is None:
+        raise ModelError(f"{folder.path}: training needs a tokenizer.json; save the tokenizer with transformers first")
+    return tokenizer
+
+
+def _check_size(recipe: Recipe, folder: ModelFolder) -> None:
     longest, size = folder.max_seq_len, recipe.windows.max_seq_len
     if longest is not None and size > longest:
         raise InputError(
             f"windows.max_seq_len {size} is more than {folder.name} can see: {longest} tokens; lower it to that"
         )
-    tokenizer = folder.pair_tokenizer()
-    if tokenizer is None:
-        raise ModelError(f"{folder.path}: training needs a tokenizer.json; save the tokenizer with transformers first")
-    return tokenizer
 
 
 def _check_room(out: Path, model: Any) -> None:
@@ -158,26 +164,55 @@ def _check_room(out: Path, model: Any) -> None:
         )
 
 
+def _open_lesson(recipe: Recipe, student: Any, accelerator: Accelerator) -> Lesson | None:
+    """The loss between inner layers, made a part of the student to be saved and synchronised with it."""
+    settings = recipe.distillation
+    if settings is None or settings.intermediate is None:
+        return None
+    folder = _teacher_folder(settings.teachers[0])
+    _check_size(recipe, folder)
+    lesson = make_lesson(settings.intermediate, student, open_model(folder).to(accelerator.device))
+    setattr(student, LESSON, lesson)
+    return lesson
+
+
+def _teacher_folder(spec: TeacherSpec) -> ModelFolder:
+    return find_model(spec.model, spec.revision or None)
+
+
 def _open_teachers(recipe: Recipe, cache: Path, accelerator: Accelerator) -> list[Teacher]:
-    specs = recipe.distillation.teachers if recipe.distillation else ()
+    settings = recipe.distillation
+    specs = () if settings is None or settings.loss == "none" else settings.teachers
     return [Teacher(spec, recipe.windows, cache, str(accelerator.device)) for spec in specs]
 
 
 def _check_tokens(recipe: Recipe, training: TrainingSet, tokenizer: PairTokenizer, teachers: Sequence[Teacher]) -> None:
-    """Refuse teachers of other tokenizers where the loss compares tokens one by one."""
-    if recipe.distillation is None or recipe.distillation.loss == "kl":
+    """Refuse teachers of other tokenizers where tokens are compared one by one."""
+    settings = recipe.distillation
+    if settings is None or (settings.loss == "kl" and settings.intermediate is None):
         return
     sample = [one.context for one in training.windows[:: 1 + len(training.windows) // SAMPLED]]
-    for teacher in teachers:
-        if not teacher.has_tokens_of(tokenizer, sample):
+    if settings.loss == "none":  # then no teacher is a reader
+        own = open_tokenizer(_teacher_folder(settings.teachers[0]))
+        same = [have_same_tokens(own, tokenizer, sample)]
+    else:
+        same = [teacher.has_tokens_of(tokenizer, sample) for teacher in teachers]
+    what = f"loss {settings.loss}" if settings.intermediate is None else "intermediate"
+    for spec, is_same in zip(settings.teachers, same, strict=True):
+        if not is_same:
             raise InputError(
-                f"{teacher.spec.model}: loss {recipe.distillation.loss} needs a teacher with the student's own "
-                "tokenizer; take loss kl, or another teacher"
+                f"{spec.model}: {what} needs a teacher with the student's own tokenizer; take loss kl alone, or "
+                "another teacher"
             )
 
 
 def _objective(
-    recipe: Recipe, training: TrainingSet, teachers: Sequence[Teacher], accelerator: Accelerator, show: Any
+    recipe: Recipe,
+    training: TrainingSet,
+    teachers: Sequence[Teacher],
+    lesson: Lesson | None,
+    accelerator: Accelerator,
+    show: Any,
 ) -> Objective:
     """The gold answers' loss, or that of the teachers, who read the training set first."""
     settings = recipe.distillation
@@ -189,7 +224,7 @@ def _objective(
         accelerator.wait_for_everyone()
         teacher.open_cache()
         teacher.close()
-    return DistillationObjective(settings, teachers)
+    return DistillationObjective(settings, teachers, lesson)
 
 
 def _finish_epoch(
@@ -198,7 +233,7 @@ def _finish_epoch(
     """Save the epoch's model, measure it, and keep it where it is the best so far."""
     latest = out / WORK / "latest"
     latest.mkdir(exist_ok=True)
-    save_model(model, folder, latest)
+    save_model(model, folder, latest, own_weights(model))
     # Teachers may teach to abstain or not: then the reader finds out by itself.
     null = _has_null_targets(training) or (None if recipe.distillation else False)
     ModelFolder(latest).write_settings(NativeSettings(recipe.name or out.name, no_answer=null))

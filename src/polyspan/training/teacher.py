@@ -67,10 +67,8 @@ class Teacher:
         return not self.spec.languages or language in self.spec.languages
 
     def has_tokens_of(self, tokenizer: PairTokenizer, texts: Iterable[str]) -> bool:
-        """Whether its tokenizer has the same special tokens as another, and gives these texts the same tokens."""
-        own = self._scorer.tokenizer
-        same = (np.array_equal(own.encode(text).ids, tokenizer.encode(text).ids) for text in texts)
-        return own.template == tokenizer.template and all(same)
+        """Whether its tokenizer is as good as another, by ``have_same_tokens``."""
+        return have_same_tokens(self._scorer.tokenizer, tokenizer, texts)
 
     def live_logits(self, windows: Sequence[TrainingWindow]) -> tuple[FloatArray, FloatArray]:
         """Start and end logits, [windows, tokens], of a student's own tokens, padded as it reads them."""
@@ -171,6 +169,12 @@ class Teacher:
                 below = logits - logits.max(1, keepdims=True)
                 found[number] = Prediction(below[0], below[1], window.offsets)
         return found
+
+
+def have_same_tokens(one: PairTokenizer, other: PairTokenizer, texts: Iterable[str]) -> bool:
+    """Whether two tokenizers have the same special tokens, and give these texts the same tokens."""
+    same = (np.array_equal(one.encode(text).ids, other.encode(text).ids) for text in texts)
+    return one.template == other.template and all(same)
 
 
 def characters(window: Window) -> Span:
