@@ -19,7 +19,7 @@ from polyspan.training import RunSettings, parse_recipe
 from polyspan.training.batches import plan_epoch
 from polyspan.training.checkpoint import Progress, read_progress
 from polyspan.training.examples import TrainingSet, make_training_set
-from polyspan.training.loop import LOG_STEPS, Loop, rate_factor
+from polyspan.training.loop import Loop, rate_factor
 from polyspan.training.model import open_student, parameter_groups
 from polyspan.training.objective import gold_objective
 from polyspan.training.recipe import Optimisation
@@ -96,10 +96,10 @@ def test_loop_stops_and_saves_when_time_is_over(plain: dict[str, Any], tmp_path:
     checkpoint = tmp_path / "checkpoint.safetensors"
     loop, progress = loop_of(plain, RunSettings(stop_after_seconds=0.0)), Progress("run")
     assert loop.epoch(progress, checkpoint, 0) is False
-    assert (progress.epoch, progress.step, len(progress.losses)) == (0, LOG_STEPS, 1)
+    assert (progress.epoch, progress.step, len(progress.losses), len(progress.recent)) == (0, 1, 0, 1)
     assert read_progress(checkpoint, "run") == progress
     plan = plan_epoch(loop.training.lengths, loop.training.weights, loop.recipe.batch, [0, 0])
-    assert progress.tokens == sum(loop.training.lengths[batch].sum() for batch in plan[:LOG_STEPS])
+    assert progress.tokens == sum(loop.training.lengths[batch].sum() for batch in plan[:1])
 
 
 def test_loop_saves_as_often_as_it_is_told(plain: dict[str, Any], tmp_path: Path) -> None:

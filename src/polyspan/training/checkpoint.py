@@ -19,7 +19,8 @@ class Progress:
     """How far a run is: ``step`` steps into ``epoch``, both counted from 0, and what was measured so far.
 
     ``digest`` tells the run from others, ``windows`` is the size of its training set. ``dev`` holds an entry for each
-    finished epoch, ``best_epoch`` the one whose weights are kept.
+    finished epoch, ``best_epoch`` the one whose weights are kept. ``losses`` are means of steps, ``recent`` the losses
+    since the last one.
     """
 
     digest: str
@@ -29,6 +30,7 @@ class Progress:
     tokens: int = 0
     seconds: float = 0.0
     losses: list[float] = field(default_factory=list)
+    recent: list[float] = field(default_factory=list)
     dev: list[dict[str, Any]] = field(default_factory=list)
     best_epoch: int | None = None
     finished: bool = False

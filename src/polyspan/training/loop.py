@@ -93,7 +93,7 @@ class Loop:
                 "(gradient_accumulation times processes); lower gradient_accumulation or raise the data's weights"
             )
         saved, started = time.monotonic(), progress.seconds - (time.monotonic() - self.began)
-        recent: list[torch.Tensor] = []
+        recent = [torch.tensor(loss, device=self.accelerator.device) for loss in progress.recent]
         for number, group in self._shown(steps, progress):
             done = (progress.epoch + number / len(steps)) / recipe.epochs
             recent.append(self._step(group, number, done, progress, pad_id))
@@ -101,13 +101,13 @@ class Loop:
             if progress.step % LOG_STEPS == 0 or progress.step == len(steps):
                 progress.losses.append(round(float(torch.stack(recent).mean()), 6))
                 recent.clear()
-                over = self.time_is_over()
-                if over or time.monotonic() - saved > self.settings.checkpoint_seconds:
-                    saved = time.monotonic()
-                    self.save(checkpoint, progress)
-                if over and progress.step < len(steps):
-                    return False
-        progress.epoch, progress.step = progress.epoch + 1, 0
+            over = self.time_is_over()
+            if over or time.monotonic() - saved > self.settings.checkpoint_seconds:
+                saved, progress.recent = time.monotonic(), [float(loss) for loss in recent]
+                self.save(checkpoint, progress)
+            if over and progress.step < len(steps):
+                return False
+        progress.epoch, progress.step, progress.recent = progress.epoch + 1, 0, []
         return True
 
     def save(self, checkpoint: Path, progress: Progress) -> None:

@@ -9,6 +9,7 @@ from transformers import AutoModelForQuestionAnswering
 from polyspan.backends import ModelFolder
 from polyspan.backends.torch import OPENING, without_bars
 from polyspan.errors import InputError, ModelError
+from polyspan.training.dropout import dropout
 from polyspan.training.recipe import Optimisation
 
 LESSON = "lesson"
@@ -25,9 +26,7 @@ def open_student(folder: ModelFolder, optimisation: Optimisation) -> Any:
     model = open_model(folder)
     _freeze(model, optimisation.freeze)
     probability = optimisation.embeds_dropout_prob
-    span_head(model).register_forward_pre_hook(
-        lambda head, given: (torch.nn.functional.dropout(given[0], probability, head.training),)
-    )
+    span_head(model).register_forward_pre_hook(lambda head, given: (dropout(given[0], probability, head.training),))
     return model.train()
 
 

@@ -21,6 +21,7 @@ from polyspan.errors import DatasetError, InputError, ModelError
 from polyspan.features import NULL_TARGET, PairTokenizer
 from polyspan.training.checkpoint import Progress, read_progress
 from polyspan.training.development import dev_mean, dev_scores
+from polyspan.training.dropout import use_cheap_dropout
 from polyspan.training.examples import TrainingSet, make_training_set
 from polyspan.training.intermediate import Lesson, make_lesson
 from polyspan.training.loop import Loop, RunSettings
@@ -80,6 +81,8 @@ def train(recipe: Recipe, out: Path, settings: RunSettings | None = None) -> Tra
     tokenizer = _tokenizer(recipe, folder)
     torch.manual_seed(recipe.seed)  # for a new span head
     model = open_student(folder, recipe.optimisation)
+    if accelerator.device.type == "cpu":
+        use_cheap_dropout(model)
     lesson = _open_lesson(recipe, model, accelerator)
     _check_room(out, model)
     show = _bars(settings.show_progress and accelerator.is_main_process)
