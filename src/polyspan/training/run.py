@@ -73,35 +73,18 @@ def train(recipe: Recipe, out: Path, settings: RunSettings | None = None) -> Tra
     settings = RunSettings() if settings is None else settings
     waiting = InitProcessGroupKwargs(timeout=LONGEST_WAIT)
     accelerator = Accelerator(cpu=not torch.accelerator.is_available(), kwargs_handlers=[waiting])
-    work = out / WORK
-    progress = _check(recipe, out)
+    progress, checkpoint = _check(recipe, out), out / WORK / CHECKPOINT
     if progress.finished:
         return _report(progress)
     folder = find_model(recipe.model, recipe.revision or None)
-    tokenizer = _tokenizer(recipe, folder)
-    torch.manual_seed(recipe.seed)  # for a new span head
-    model = open_student(folder, recipe.optimisation)
-    if accelerator.device.type == "cpu":
-        use_cheap_dropout(model)
-    lesson = _open_lesson(recipe, model, accelerator)
-    _check_room(out, model)
-    show = _bars(settings.show_progress and accelerator.is_main_process)
-    cache = work / "teachers" if settings.cache is None else settings.cache
-    teachers = _open_teachers(recipe, cache, accelerator)
-    training = make_training_set(recipe, tokenizer, show)
-    progress.windows = len(training.windows)
-    _check_tokens(recipe, training, tokenizer, teachers)
-    objective = _objective(recipe, training, teachers, lesson, accelerator, show)
-    loop = Loop(recipe, model.to(accelerator.device), training, objective, accelerator, settings)
-    checkpoint = work / CHECKPOINT
-    if accelerator.is_main_process:
-        work.mkdir(parents=True, exist_ok=True)
+    loop = _prepare(recipe, folder, out, settings, accelerator)
+    progress.windows = len(loop.training.windows)
     if progress.step or progress.epoch:
         loop.resume(checkpoint)
     while not _is_done(progress, recipe):
-        if loop.epoch(progress, checkpoint, tokenizer.pad_id):
+        if loop.epoch(progress, checkpoint, folder.pad_id):
             if accelerator.is_main_process:
-                _finish_epoch(recipe, folder, model, training, progress, out)
+                _finish_epoch(recipe, folder, loop.model, loop.training, progress, out)
             progress.dev, progress.best_epoch = broadcast_object_list([progress.dev, progress.best_epoch])
             loop.save(checkpoint, progress)
         if loop.time_is_over() and not _is_done(progress, recipe):
@@ -110,9 +93,29 @@ def train(recipe: Recipe, out: Path, settings: RunSettings | None = None) -> Tra
     report = _report(progress)
     if accelerator.is_main_process:
         content = {"recipe": as_mapping(recipe), **asdict(report)}
-        (work / REPORT).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        (out / WORK / REPORT).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     loop.save(checkpoint, progress)
     return report
+
+
+def _prepare(recipe: Recipe, folder: ModelFolder, out: Path, settings: RunSettings, accelerator: Accelerator) -> Loop:
+    """Model, training set and objective; what can be refused is refused before what takes long."""
+    tokenizer = _tokenizer(recipe, folder)
+    torch.manual_seed(recipe.seed)  # for a new span head
+    model = open_student(folder, recipe.optimisation)
+    if accelerator.device.type == "cpu":
+        use_cheap_dropout(model)
+    lesson = _open_lesson(recipe, model, accelerator)
+    _check_room(out, model)
+    show = _bars(settings.show_progress and accelerator.is_main_process)
+    cache = out / WORK / "teachers" if settings.cache is None else settings.cache
+    teachers = _open_teachers(recipe, cache, accelerator)
+    training = make_training_set(recipe, tokenizer, show)
+    _check_tokens(recipe, training, tokenizer, teachers)
+    objective = _objective(recipe, training, teachers, lesson, accelerator, show)
+    if accelerator.is_main_process:
+        (out / WORK).mkdir(parents=True, exist_ok=True)
+    return Loop(recipe, model.to(accelerator.device), training, objective, accelerator, settings)
 
 
 def run_digest(recipe: Recipe) -> str:
