@@ -24,6 +24,9 @@ MODEL = {
     "onnx/own [1]*.txt": b"odd name",
 }
 STAYS = {
+    "training/checkpoint.safetensors": b"moments",
+    "training/report.json": b"{}",
+    "training/teachers/0/shard-0/rows.npy": b"logits",
     "pytorch_model.bin": b"pickle",
     "pytorch_model.bin.index.json": b"{}",
     "training_args.bin": b"pickle",

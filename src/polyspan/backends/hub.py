@@ -27,7 +27,13 @@ _OLD_WEIGHTS = ["pytorch_model*.bin", "pytorch_model*.json"]
 _WEIGHTS = ("*.safetensors", "*.onnx", "*.onnx.gz")
 _PICKLED = ("*.bin", "*.bin.index.json", "*.pt", "*.pth", "*.pkl", "*.pickle", "*.ckpt")  # run code when opened
 _PACKED_EMBEDDINGS = "embeddings.bin"
-_UNFINISHED = ("checkpoint*/*", "*/checkpoint*/*", "trainer_state.json", "*.part")  # what a run or a crash left
+_UNFINISHED = (
+    "training/*",
+    "checkpoint*/*",
+    "*/checkpoint*/*",
+    "trainer_state.json",
+    "*.part",
+)  # what a run or a crash left
 
 
 def find_model(

@@ -5,8 +5,8 @@ from typing import Any
 
 import click
 
-from polyspan.cli.output import print_report, progress, write_json
-from polyspan.datasets import file_signature, read_squad
+from polyspan.cli.output import print_report, progress
+from polyspan.datasets import file_signature, read_squad, write_json
 from polyspan.evaluation import evaluate as evaluate_readings
 from polyspan.evaluation import predict, reading_options
 from polyspan.reader import Reader

@@ -5,12 +5,10 @@ import os
 import sys
 from collections.abc import Iterable
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from polyspan.errors import InputError
 from polyspan.metrics import signature_text
 from polyspan.types import Report
 
@@ -32,16 +30,6 @@ def print_report(report: Report, as_json: bool) -> None:
         interval = f"   ({low_high[0]:.2f} to {low_high[1]:.2f})" if low_high else ""
         click.echo(f"{name:18} {value:>10.2f}{interval}" if isinstance(value, float) else f"{name:18} {value:>10}")
     click.echo(signature_text(report))
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write a JSON file whole or not at all."""
-    unfinished = path.with_name(f"{path.name}.part")
-    try:
-        unfinished.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
-        unfinished.replace(path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error}") from error
 
 
 def notice(message: str) -> None:

@@ -7,6 +7,7 @@ from polyspan.datasets.formats.squad import write_squad
 from polyspan.datasets.jsonfile import file_signature
 from polyspan.datasets.predictions import read_na_probs, read_predictions
 from polyspan.datasets.squad import read_squad
+from polyspan.datasets.writing import write_json
 
 __all__ = [
     "FORMATS",
@@ -19,5 +20,6 @@ __all__ = [
     "read_predictions",
     "read_squad",
     "write_corrected",
+    "write_json",
     "write_squad",
 ]

@@ -15,6 +15,11 @@ def json_text(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
+def write_json(path: Path, value: Any) -> None:
+    """Write the value as a JSON file, as ``write_text`` does."""
+    write_text(path, [json_text(value), "\n"])
+
+
 def write_text(path: Path, pieces: Iterable[str]) -> None:
     """Write the pieces as UTF-8 to ``path``, gzip where its name ends in ``.gz``; a file of that name is replaced.
 

@@ -1,6 +1,5 @@
 """A model folder for torch to an ONNX graph."""
 
-import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,13 +22,15 @@ def export_onnx(folder: Path) -> "onnx.ModelProto":
         import onnxscript  # noqa: F401 -- torch.onnx needs it and fails late without
         import torch
         from transformers import AutoModelForQuestionAnswering
+
+        from polyspan.backends.torch import takes_types
     except ImportError as error:
         raise MissingExtraError("exporting to ONNX", "export") from error
     model = AutoModelForQuestionAnswering.from_pretrained(
         folder, attn_implementation="eager", weights_only=True, local_files_only=True
     ).eval()
     names = ["input_ids", "attention_mask"]
-    if model.config.to_dict().get("type_vocab_size", 0) > 1 and _takes_types(model):
+    if takes_types(model):
         names.append("token_type_ids")
 
     class Logits(torch.nn.Module):
@@ -67,7 +68,3 @@ def _without_traces(exported: "onnx.ModelProto") -> "onnx.ModelProto":
         del part.metadata_props[:]
         part.ClearField("doc_string")
     return exported
-
-
-def _takes_types(model: object) -> bool:
-    return "token_type_ids" in inspect.signature(model.forward).parameters  # type: ignore[attr-defined]

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from polyspan.backends import BackendOptions, ModelFolder, NativeSettings, find_model
 from polyspan.backends.torch import open_tokenizer, save_model
-from polyspan.datasets import file_signature, read_squad
+from polyspan.datasets import file_signature, read_squad, write_json
 from polyspan.errors import DatasetError, InputError, ModelError
 from polyspan.features import NULL_TARGET, PairTokenizer
 from polyspan.training.checkpoint import Progress, read_progress
@@ -93,7 +93,7 @@ def train(recipe: Recipe, out: Path, settings: RunSettings | None = None) -> Tra
     report = _report(progress)
     if accelerator.is_main_process:
         content = {"recipe": as_mapping(recipe), **asdict(report)}
-        (out / WORK / REPORT).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        write_json(out / WORK / REPORT, content)
     loop.save(checkpoint, progress)
     return report
 
