@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from polyspan.errors import InputError
-from polyspan.metrics.bootstrap import bootstrap_interval
+from polyspan.metrics.arrays import Floats
+from polyspan.metrics.bootstrap import Estimate, bootstrap_estimates, bootstrap_interval
 
 
 def test_bootstrap_agrees_with_the_normal_interval() -> None:
@@ -53,3 +54,40 @@ def test_bootstrap_refuses_values_that_are_no_list(values: object) -> None:
 def test_bootstrap_refuses_senseless_options(resamples: int, level: float) -> None:
     with pytest.raises(InputError, match="at least 1 resample"):
         bootstrap_interval([1.0], resamples=resamples, level=level)
+
+
+def test_bootstrap_estimates_are_those_of_the_mean_turned_round() -> None:
+    values = np.random.default_rng(1).exponential(10, 200)
+
+    def means(counts: Floats) -> Floats:
+        result: Floats = (counts @ values)[:, None] / values.size
+        return result
+
+    (estimate,) = bootstrap_estimates(means, values.size)
+    low, high = bootstrap_interval(values)  # of the same draws
+    assert estimate.value == pytest.approx(values.mean())
+    assert estimate.low == pytest.approx(2 * values.mean() - high)
+    assert estimate.high == pytest.approx(2 * values.mean() - low)
+
+
+def test_bootstrap_estimates_see_each_value_drawn_as_often_as_counted() -> None:
+    seen = []
+
+    def sizes(counts: Floats) -> Floats:
+        seen.append(counts)
+        drawn: Floats = counts.sum(axis=1, keepdims=True)
+        return drawn
+
+    assert bootstrap_estimates(sizes, 3000, resamples=200) == [Estimate(3000, 3000, 3000)]
+    plain, *chunks = seen
+    assert (plain == 1).all()
+    assert len(chunks) > 1
+    counts = np.concatenate(chunks)
+    assert counts.shape == (200, 3000)
+    assert set(np.unique(counts)) <= set(range(12))
+    assert counts.mean(axis=0).std() == pytest.approx(1 / np.sqrt(200), rel=0.1)
+
+
+def test_bootstrap_estimates_refuse_senseless_options() -> None:
+    with pytest.raises(InputError, match="at least 1 resample"):
+        bootstrap_estimates(lambda counts: counts, 1, resamples=0)
