@@ -75,8 +75,8 @@ def test_card_sections_say_how_it_was_made_and_how_good_it_is() -> None:
         "- minutes: 119.5",
         "- tokens: 13,300,000",
         "| learning\\_rate | 3e-05 |",
-        "| rajpurkar/squad\\_v2 | en | 130,319 (50 %) | CC BY-SA 4.0 | https://rajpurkar.github.io/ |",
-        "| our letters (2024) | no | 12 | in house \\| private |  |",
+        "| rajpurkar/squad\\_v2 | en | 130,319 | 0.5 | CC BY-SA 4.0 | https://rajpurkar.github.io/ |",
+        "| our letters (2024) | no | 12 |  | in house \\| private |  |",
         "| exact | 50.00 | 0.00 to 100.00 |",
         "| total | 2 |  |",
         f"    {signature_text(REPORT)}",
@@ -104,8 +104,8 @@ def test_card_leaves_out_what_nobody_knows() -> None:
         "pipeline_tag": "question-answering",
     }
     assert re.findall(r"^#+ (.+)", card, re.MULTILINE) == ["model", "Use"]
-    data = model_card(CardFacts("model", "mit", datasets=(CardDataset("a", share=0.125), CardDataset("b"))))
-    assert "| a |  | 12.5 % |  |  |\n| b |  |  |  |  |" in data
+    data = model_card(CardFacts("model", "mit", datasets=(CardDataset("a", weight=0.125), CardDataset("b"))))
+    assert "| a |  |  | 0.125 |  |  |\n| b |  |  |  |  |  |" in data
 
 
 @pytest.mark.parametrize("folder", ["/data/models/base", "../base", "C:\\base", "a/b/c"])

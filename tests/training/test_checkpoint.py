@@ -40,10 +40,10 @@ def state(model: Any) -> list[bytes]:
 def test_checkpoint_goes_on_to_the_same_weights(tmp_path: Path, steps: int, *, freeze: bool) -> None:
     path = tmp_path / "checkpoint.safetensors"
     model, optimiser = trained(steps, freeze=freeze)
-    save_checkpoint(path, model, optimiser, Progress("run"))
+    save_checkpoint(path, model, optimiser, Progress("run"), {})
     other, other_optimiser = trained(2, freeze=freeze)
     if steps:
-        load_checkpoint(path, other, other_optimiser)
+        load_checkpoint(path, other, other_optimiser, {})
         assert state(other) == state(model)
     for one, its in ((model, optimiser), (other, other_optimiser)):
         learn(one, its, 4 if steps else 0)
@@ -54,11 +54,20 @@ def test_checkpoint_holds_what_learns_alone(tmp_path: Path) -> None:
     from safetensors import safe_open
 
     path = tmp_path / "checkpoint.safetensors"
-    save_checkpoint(path, *trained(1), Progress("run"))
+    save_checkpoint(path, *trained(1), Progress("run"), {})
     with safe_open(path, "pt") as file:
         assert set(file.keys()) == {
             f"1.{name}|{kind}" for name in ("weight", "bias") for kind in ("weight", "exp_avg", "exp_avg_sq", "step")
         }
+
+
+def test_checkpoint_keeps_the_average(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.safetensors"
+    model, optimiser = trained(1)
+    save_checkpoint(path, model, optimiser, Progress("run"), {"1.bias": torch.tensor([0.25, -4.0])})
+    average = {"1.bias": torch.zeros(2)}
+    load_checkpoint(path, model, optimiser, average)
+    assert average["1.bias"].tolist() == [0.25, -4.0]
 
 
 def test_checkpoint_keeps_the_progress(tmp_path: Path) -> None:
@@ -67,6 +76,7 @@ def test_checkpoint_keeps_the_progress(tmp_path: Path) -> None:
         digest="run",
         epoch=2,
         step=7,
+        updates=17,
         windows=9,
         tokens=1234,
         seconds=5.25,
@@ -75,7 +85,7 @@ def test_checkpoint_keeps_the_progress(tmp_path: Path) -> None:
         best_epoch=1,
         finished=True,
     )
-    save_checkpoint(path, *trained(1), progress)
+    save_checkpoint(path, *trained(1), progress, {})
     assert read_progress(path, "run") == progress
 
 
@@ -85,14 +95,14 @@ def test_checkpoint_that_is_not_there_is_a_new_run(tmp_path: Path) -> None:
 
 def test_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.safetensors"
-    save_checkpoint(path, *trained(1), Progress("another"))
+    save_checkpoint(path, *trained(1), Progress("another"), {})
     with pytest.raises(InputError, match=r"another recipe or other data \(run another, this is run\)"):
         read_progress(path, "run")
 
 
 def test_checkpoint_that_is_cut_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.safetensors"
-    save_checkpoint(path, *trained(1), Progress("run"))
+    save_checkpoint(path, *trained(1), Progress("run"), {})
     whole = path.read_bytes()
     for content in (b"", b"nonsense", whole[:40], whole[:-1]):
         path.write_bytes(content)
@@ -116,7 +126,7 @@ def test_checkpoint_that_cannot_be_written_leaves_the_old_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     path = tmp_path / "checkpoint.safetensors"
-    save_checkpoint(path, *trained(1), Progress("run", step=1))
+    save_checkpoint(path, *trained(1), Progress("run", step=1), {})
     before = path.read_bytes()
 
     def fail(_: Any, target: Path, *__: Any) -> None:
@@ -125,14 +135,14 @@ def test_checkpoint_that_cannot_be_written_leaves_the_old_one(
 
     monkeypatch.setattr(module, "save_file", fail)
     with pytest.raises(InputError, match=r"checkpoint\.safetensors: cannot be written \(.*space.*; make room"):
-        save_checkpoint(path, *trained(2), Progress("run", step=2))
+        save_checkpoint(path, *trained(2), Progress("run", step=2), {})
     assert path.read_bytes() == before
     assert [one.name for one in tmp_path.iterdir()] == [path.name]
 
 
 def test_checkpoint_is_not_replaced_before_it_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "checkpoint.safetensors"
-    save_checkpoint(path, *trained(1), Progress("run", step=1))
+    save_checkpoint(path, *trained(1), Progress("run", step=1), {})
 
     def killed(_: Any, target: Path, *__: Any) -> None:
         Path(target).write_bytes(b"half")
@@ -141,8 +151,8 @@ def test_checkpoint_is_not_replaced_before_it_is_whole(tmp_path: Path, monkeypat
     with monkeypatch.context() as patch:
         patch.setattr(module, "save_file", killed)
         with pytest.raises(KeyboardInterrupt):
-            save_checkpoint(path, *trained(2), Progress("run", step=2))
+            save_checkpoint(path, *trained(2), Progress("run", step=2), {})
     assert read_progress(path, "run").step == 1
-    save_checkpoint(path, *trained(2), Progress("run", step=2))
+    save_checkpoint(path, *trained(2), Progress("run", step=2), {})
     assert read_progress(path, "run").step == 2
     assert [one.name for one in tmp_path.iterdir()] == [path.name]

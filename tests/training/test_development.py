@@ -10,7 +10,7 @@ from polyspan.features import WindowSettings
 
 pytest.importorskip("polyspan.training", exc_type=MissingExtraError)
 
-from polyspan.training.development import dev_mean, dev_scores
+from polyspan.training.development import dev_mean, dev_reports
 from polyspan.training.recipe import DataFile
 
 SETTINGS = WindowSettings(max_seq_len=64, doc_stride=16, max_question_len=20)
@@ -38,16 +38,18 @@ def dataset(folder: Path, *questions: dict[str, Any]) -> DataFile:
     return DataFile(str(folder / "dev.json"))
 
 
-def test_development_scores_each_file_by_its_path(student: Path, tmp_path: Path) -> None:
+def test_development_reports_each_file_by_its_path(student: Path, tmp_path: Path) -> None:
     answerable = dataset(tmp_path / "a", CHINESE)
     mixed = dataset(tmp_path / "b", CHINESE, {**CHINESE, "answer": ""})
-    scores = dev_scores(student, [answerable, mixed], SETTINGS, BackendOptions(backend="torch"))
+    reports = dev_reports(student, [answerable, mixed], SETTINGS, BackendOptions(backend="torch"))
+    scores = {path: report.scores for path, report in reports.items()}
     assert list(scores) == [answerable.path, mixed.path]
+    assert reports[mixed.path].signature["dataset"] == "dev.json"
     assert scores[answerable.path]["total"] == 1
     assert scores[mixed.path]["total"] == 2
     assert "best_f1" not in scores[answerable.path]
     assert scores[mixed.path]["best_f1"] >= 50
-    assert dev_mean(scores) == (scores[answerable.path]["f1"] + scores[mixed.path]["best_f1"]) / 2
+    assert dev_mean(reports) == (scores[answerable.path]["f1"] + scores[mixed.path]["best_f1"]) / 2
 
 
 def test_development_counts_characters_where_words_have_no_spaces(
@@ -60,6 +62,6 @@ def test_development_counts_characters_where_words_have_no_spaces(
     reading = Reading(CHINESE["question"], (answer,), NoAnswer(0.0, chosen=False, null_margin=-1.0))
     monkeypatch.setattr(module, "predict", lambda *_: iter([reading]))
     file = dataset(tmp_path / "a", CHINESE)
-    scores = dev_scores(student, [file], SETTINGS, BackendOptions(backend="torch"))[file.path]
+    scores = dev_reports(student, [file], SETTINGS, BackendOptions(backend="torch"))[file.path].scores
     assert scores["exact"] == 0
     assert 0 < scores["f1"] < 100

@@ -79,7 +79,7 @@ def test_run_learns_its_data_and_opens_as_a_reader(plain: dict[str, Any], squad_
 
 
 def test_run_killed_at_any_step_ends_with_the_same_weights(plain: dict[str, Any], tmp_path: Path) -> None:
-    plain |= {"epochs": 40, "optimisation": {"learning_rate": 1e-3, "embeds_dropout_prob": 0.3}}
+    plain |= {"epochs": 40, "optimisation": {"learning_rate": 1e-3, "embeds_dropout_prob": 0.3, "ema_decay": 0.9}}
     finish(run_apart(plain, tmp_path / "whole"))
     checkpoint = tmp_path / "cut" / "training" / "checkpoint.safetensors"
     for _ in range(3):

@@ -22,6 +22,7 @@ from polyspan.training.teacher import Teacher, characters, key, log_probabilitie
 
 STUDENT = PairTokenizer(tiny.make_tokenizer("wordpiece"))
 SETTINGS = WindowSettings(max_seq_len=64, doc_stride=8, max_question_len=16)
+FLOAT = "float32"
 QUESTIONS = ("Who wrote the letter?", "When was the bridge opened?")
 CONTEXTS = (" ".join(tiny.SENTENCES[:3]), " ".join(tiny.SENTENCES[3:]))
 ARCHITECTURES = {"bert": "wordpiece", "roberta": "bpe", "xlm-roberta": "unigram"}
@@ -99,7 +100,6 @@ def test_teacher_says_what_its_model_says(folder_of: FolderOf, tmp_path: Path, a
     teacher = teacher_of(folder, tmp_path)
     windows = windows_of()
     teacher.read_all(windows, quietly)
-    teacher.close()
     scorer = open_scorer(ModelFolder(folder), BackendOptions())
     for one in windows:
         span = characters(one.window)
@@ -154,22 +154,23 @@ def test_teacher_cache_depends_on_weights_tokenizer_and_window_size(folder_of: F
     folder = tmp_path / "copy"
     shutil.copytree(folder_of("deberta-v2"), folder)  # which sees windows of any size
     model = ModelFolder(folder)
-    before = teacher_digest(model, SETTINGS)
+    before = teacher_digest(model, SETTINGS, FLOAT)
     assert len(before) == 16
-    assert teacher_digest(ModelFolder(folder_of("deberta-v2")), SETTINGS) == before
-    seen = {before, teacher_digest(model, WindowSettings(65, 0)), teacher_digest(model, WindowSettings(64, 0, 17))}
+    assert teacher_digest(ModelFolder(folder_of("deberta-v2")), SETTINGS, FLOAT) == before
+    others = ((WindowSettings(65, 0), FLOAT), (WindowSettings(64, 0, 17), FLOAT), (SETTINGS, "bfloat16"))
+    seen = {before, *(teacher_digest(model, *other) for other in others)}
     for name in ("model.safetensors", "tokenizer.json", "config.json"):
         content = bytearray((folder / name).read_bytes())
         content[-1] ^= 1
         (folder / name).write_bytes(bytes(content))
-        seen.add(teacher_digest(model, SETTINGS))
+        seen.add(teacher_digest(model, SETTINGS, FLOAT))
     for name in ("onnx/model.onnx", "onnx/embeddings.bin.gz", "pytorch_model.bin"):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_bytes(b"weights")
-        seen.add(teacher_digest(model, SETTINGS))
-    assert len(seen) == 9
+        seen.add(teacher_digest(model, SETTINGS, FLOAT))
+    assert len(seen) == 10
     (folder / "README.md").write_text("Dear reader")
-    assert teacher_digest(model, SETTINGS) in seen
+    assert teacher_digest(model, SETTINGS, FLOAT) in seen
 
 
 def test_teacher_of_other_windows_has_another_folder(folder_of: FolderOf, tmp_path: Path) -> None:
@@ -273,6 +274,27 @@ def test_teacher_reads_its_languages_alone(folder_of: FolderOf, scorers: list[Co
     assert teacher.prediction(english[1]) is None
     assert teacher.prediction(german[0]) is None
     assert teacher_of(folder_of("bert"), tmp_path).speaks("en")
+
+
+def test_teacher_of_a_language_that_an_epoch_lacks_reads_nothing(
+    folder_of: FolderOf, scorers: list[Counting], tmp_path: Path
+) -> None:
+    teacher_of(folder_of("bert"), tmp_path, languages=("de",)).read_all(windows_of("en"), quietly)
+    assert scorers[0].windows == 0
+
+
+def test_teacher_in_half_precision_says_nearly_the_same(folder_of: FolderOf, tmp_path: Path) -> None:
+    exact, fast = (teacher_of(folder_of("bert"), tmp_path, precision=one) for one in ("float32", "bfloat16"))
+    windows = windows_of()
+    for teacher in (exact, fast):
+        teacher.read_all(windows, quietly)
+    assert len(shards(tmp_path)) == 2
+    found = [[teacher.prediction(one) for one in windows] for teacher in (exact, fast)]
+    both = [(one.start, other.start) for one, other in zip(*found, strict=True) if one and other]
+    assert len(both) == len(windows)
+    for one, other in both:
+        np.testing.assert_allclose(np.exp(log_probabilities(other)), np.exp(log_probabilities(one)), atol=0.02)
+    assert any((one != other).any() for one, other in both)
 
 
 @pytest.mark.parametrize("scale", [1e5, 3e38])

@@ -43,8 +43,8 @@ class CardDataset:
     """Data that a model was trained on.
 
     ``name`` is its id on the hub, if it has one; ``language`` an ISO 639 code; ``licence`` as its source states it;
-    ``source`` where it can be had. ``questions`` is how many of its questions were used, ``share`` (0 to 1) which
-    part of it these are; None: unknown.
+    ``source`` where it can be had. ``questions`` is how many were drawn from, ``weight`` how often an epoch took each
+    of them, on average; None: unknown.
     """
 
     name: str
@@ -52,7 +52,7 @@ class CardDataset:
     licence: str = ""
     source: str = ""
     questions: int | None = None
-    share: float | None = None
+    weight: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,14 +172,14 @@ def _making(facts: CardFacts) -> Iterator[str]:
         yield table(["setting", "value"], [(key, str(value)) for key, value in training.hyperparameters.items()])
     if facts.datasets:
         yield "### Training data"
-        yield table(["data", "language", "questions", "licence", "source"], [_data_row(row) for row in facts.datasets])
+        heads = ["data", "language", "questions", "times an epoch", "licence", "source"]
+        yield table(heads, [_data_row(row) for row in facts.datasets])
 
 
 def _data_row(dataset: CardDataset) -> tuple[str, ...]:
     questions = "" if dataset.questions is None else f"{dataset.questions:,}"
-    share = "" if dataset.share is None else f"{100 * dataset.share:.3g} %"
-    amount = f"{questions} ({share})" if questions and share else questions + share
-    return dataset.name, dataset.language, amount, dataset.licence, dataset.source
+    weight = "" if dataset.weight is None else f"{dataset.weight:g}"
+    return dataset.name, dataset.language, questions, weight, dataset.licence, dataset.source
 
 
 def _scores(results: tuple[CardResult, ...]) -> Iterator[str]:

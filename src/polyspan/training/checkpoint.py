@@ -1,6 +1,7 @@
 """An interrupted run, in one file that is written whole or not at all."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,15 +19,16 @@ _MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 class Progress:
     """How far a run is: ``step`` steps into ``epoch``, both counted from 0, and what was measured so far.
 
-    ``digest`` tells the run from others, ``windows`` is the size of its training set. ``dev`` holds an entry for each
-    finished epoch, ``best_epoch`` the one whose weights are kept. ``losses`` are means of steps, ``recent`` the losses
-    since the last one.
+    ``digest`` tells the run from others, ``windows`` is the size of its training set, ``updates`` counts all
+    steps. ``dev`` holds an entry for each finished epoch, ``best_epoch`` the one whose weights are kept. ``losses`` are
+    means of steps, ``recent`` the losses since the last one.
     """
 
     digest: str
     epoch: int = 0
     step: int = 0
     windows: int = 0
+    updates: int = 0
     tokens: int = 0
     seconds: float = 0.0
     losses: list[float] = field(default_factory=list)
@@ -36,13 +38,15 @@ class Progress:
     finished: bool = False
 
 
-def save_checkpoint(path: Path, model: Any, optimiser: Any, progress: Progress) -> None:
-    """Write weights that learn, their moments and the progress.
+def save_checkpoint(
+    path: Path, model: Any, optimiser: Any, progress: Progress, average: Mapping[str, torch.Tensor]
+) -> None:
+    """Write weights that learn, their moments, their average by name (or nothing) and the progress.
 
     Raises:
         InputError: if the file cannot be written; the one that was there stays.
     """
-    tensors = {}
+    tensors = {f"{name}|average": values for name, values in average.items()}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             tensors[f"{name}|weight"] = parameter.detach()
@@ -80,8 +84,8 @@ def read_progress(path: Path, digest: str) -> Progress:
     return progress
 
 
-def load_checkpoint(path: Path, model: Any, optimiser: Any) -> None:
-    """Put a checkpoint's weights and moments into model and optimiser."""
+def load_checkpoint(path: Path, model: Any, optimiser: Any, average: Mapping[str, torch.Tensor]) -> None:
+    """Put a checkpoint's weights, moments and average into model, optimiser and average."""
     with safe_open(path, "pt") as file, torch.no_grad():
         names = set(file.keys())
         for name, parameter in model.named_parameters():
@@ -91,3 +95,5 @@ def load_checkpoint(path: Path, model: Any, optimiser: Any) -> None:
                 state = {moment: file.get_tensor(f"{name}|{moment}").to(parameter.device) for moment in _MOMENTS}
                 state["step"] = state["step"].cpu()
                 optimiser.state[parameter] = state
+        for name, values in average.items():
+            values.copy_(file.get_tensor(f"{name}|average"))

@@ -6,27 +6,27 @@ from pathlib import Path
 from statistics import mean
 
 from polyspan.backends import BackendOptions
-from polyspan.datasets import read_squad
+from polyspan.datasets import file_signature, read_squad
 from polyspan.evaluation import evaluate, predict, reading_options
 from polyspan.features import WindowSettings
 from polyspan.metrics import space_characters
 from polyspan.reader import Reader
 from polyspan.training.recipe import DataFile
-from polyspan.types import QAExample, Reading
+from polyspan.types import QAExample, Reading, Report
 
-Scores = dict[str, dict[str, float]]
+Reports = dict[str, Report]
 
 
-def dev_scores(
+def dev_reports(
     folder: Path, files: Sequence[DataFile], windows: WindowSettings, options: BackendOptions | None = None
-) -> Scores:
-    """SQuAD 2.0's scores of each file, by its path, with languages without spaces between words counted by characters.
+) -> Reports:
+    """SQuAD 2.0's report of each file, by its path, with languages without spaces between words counted by characters.
 
     A model that has just been trained has no threshold yet, so files with unanswerable questions have ``best_f1``
     and ``best_exact`` too.
     """
     reader = Reader.from_pretrained(folder, options)
-    scores: Scores = {}
+    reports: Reports = {}
     for file in files:
         examples = read_squad(Path(file.path))
         reading = replace(
@@ -37,14 +37,15 @@ def dev_scores(
         )
         threshold = 0.0 if reading.return_no_answer else None
         readings = (_spaced_reading(one) for one in predict(reader, examples, reading))
-        found = evaluate([_spaced_example(one) for one in examples], readings, threshold)
-        scores[file.path] = dict(found.report.scores)
-    return scores
+        source = {**file_signature(Path(file.path)), "model": reader.scorer.name, "words": "spaced characters"}
+        found = evaluate([_spaced_example(one) for one in examples], readings, threshold, source)
+        reports[file.path] = found.report
+    return reports
 
 
-def dev_mean(scores: Scores) -> float:
+def dev_mean(reports: Reports) -> float:
     """The mean over files of ``best_f1``, or of ``f1`` where a file has only answerable questions."""
-    return mean(one.get("best_f1", one["f1"]) for one in scores.values())
+    return mean(one.scores.get("best_f1", one.scores["f1"]) for one in reports.values())
 
 
 def _spaced_example(example: QAExample) -> QAExample:

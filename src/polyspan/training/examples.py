@@ -35,10 +35,11 @@ class TrainingWindow:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainingSet:
-    """All windows of a run, and how often each comes in an epoch."""
+    """All windows of a run, how often each comes in an epoch, and how many questions each data file gave."""
 
     windows: list[TrainingWindow]
     weights: npt.NDArray[np.float64]
+    questions: tuple[int, ...]
 
     @property
     def lengths(self) -> npt.NDArray[np.int64]:
@@ -74,14 +75,15 @@ def make_training_set(recipe: Recipe, tokenizer: PairTokenizer, progress: Progre
     """
     windows: list[TrainingWindow] = []
     weights: list[float] = []
-    for file, examples in [(file, read_examples(file, recipe)) for file in recipe.data]:
+    files = [(file, read_examples(file, recipe)) for file in recipe.data]
+    for file, examples in files:
         found = _windows_of(progress(examples, len(examples), Path(file.path).name), file, recipe, tokenizer)
         before = len(windows)
         windows.extend(found)
         weights.extend([file.weight] * (len(windows) - before))
     if not windows:
         raise InputError("the data files give no window to learn from; are their contexts empty?")
-    return TrainingSet(windows, np.array(weights))
+    return TrainingSet(windows, np.array(weights), tuple(len(examples) for _, examples in files))
 
 
 def _windows_of(

@@ -8,15 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from accelerate import Accelerator
 from tqdm import tqdm
 
 from polyspan.backends.torch import takes_types
 from polyspan.errors import InputError
+from polyspan.training.averaging import WeightAverage
 from polyspan.training.batches import plan_epoch
 from polyspan.training.checkpoint import Progress, load_checkpoint, save_checkpoint
-from polyspan.training.examples import TrainingSet
+from polyspan.training.examples import TrainingSet, TrainingWindow
 from polyspan.training.model import parameter_groups
 from polyspan.training.objective import MicroBatch, Objective, make_micro_batch
 from polyspan.training.recipe import Optimisation, Recipe
@@ -68,6 +70,7 @@ class Loop:
         self.optimiser: torch.optim.Optimizer = torch.optim.AdamW(
             parameter_groups(model, recipe.optimisation), lr=recipe.optimisation.learning_rate, betas=BETAS
         )
+        self.average = WeightAverage(model, recipe.optimisation.ema_decay)
         self.began = time.monotonic()
         self._parallel = accelerator.prepare_model(model)
         self._takes_types = takes_types(model)
@@ -75,7 +78,16 @@ class Loop:
 
     def resume(self, checkpoint: Path) -> None:
         """Go on from a checkpoint."""
-        load_checkpoint(checkpoint, self.model, self.optimiser)
+        load_checkpoint(checkpoint, self.model, self.optimiser, self.average.weights)
+
+    def plan(self, epoch: int) -> list[npt.NDArray[np.int64]]:
+        """The micro-batches of an epoch, counted from 0."""
+        return plan_epoch(self._lengths, self.training.weights, self.recipe.batch, [self.recipe.seed, epoch])
+
+    def windows(self, epoch: int) -> list[TrainingWindow]:
+        """The windows that come in an epoch, each once."""
+        numbers = {number for batch in self.plan(epoch) for number in batch.tolist()}
+        return [self.training.windows[number] for number in sorted(numbers)]
 
     def epoch(self, progress: Progress, checkpoint: Path, pad_id: int) -> bool:
         """Learn from the rest of the epoch that ``progress`` is in; False if the time is over before its end.
@@ -84,7 +96,7 @@ class Loop:
             InputError: if the epoch has fewer micro-batches than a step takes.
         """
         recipe = self.recipe
-        plan = plan_epoch(self._lengths, self.training.weights, recipe.batch, [recipe.seed, progress.epoch])
+        plan = self.plan(progress.epoch)
         size = recipe.gradient_accumulation * self.accelerator.num_processes
         steps = [plan[begin : begin + size] for begin in range(0, len(plan) - size + 1, size)]
         if not steps:
@@ -113,7 +125,7 @@ class Loop:
     def save(self, checkpoint: Path, progress: Progress) -> None:
         """Write a checkpoint; all processes hold the same weights, so one writes, by its own clock."""
         if self.accelerator.is_main_process:
-            save_checkpoint(checkpoint, self.model, self.optimiser, progress)
+            save_checkpoint(checkpoint, self.model, self.optimiser, progress, self.average.weights)
 
     def time_is_over(self) -> bool:
         """Whether any process has run long enough."""
@@ -162,6 +174,8 @@ class Loop:
             settings["lr"] = rate * settings["rate"]
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
+        progress.updates += 1
+        self.average.update(progress.updates)
         progress.tokens += int(sum(self._lengths[batch].sum() for batch in group))
         summed: torch.Tensor = accelerator.reduce(total, "sum")
         return summed / windows

@@ -48,7 +48,9 @@ class Optimisation:
     ``schedule`` "linear" falls to 0 after the warm-up; "constant" holds the rate and falls in the last ``decay`` of
     the run. ``warmup`` and ``decay`` are shares of the run, 0 to 1. ``layer_decay`` multiplies the rate from each
     layer to the one below; ``head_rate`` multiplies it in the span head. ``freeze`` names modules (as
-    ``named_modules`` gives them, or their last parts: "word_embeddings") whose weights stay.
+    ``named_modules`` gives them, or their last parts: "word_embeddings") whose weights stay. ``ema_decay``, 0 to 1:
+    what is saved and measured is the exponential moving average of the weights over steps, of which each step keeps
+    that part (0: the last weights).
     """
 
     learning_rate: float = 3e-5
@@ -61,6 +63,7 @@ class Optimisation:
     head_rate: float = 1.0
     embeds_dropout_prob: float = 0.1
     freeze: tuple[str, ...] = ()
+    ema_decay: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse numbers that cannot train."""
@@ -70,10 +73,12 @@ class Optimisation:
                 "learning_rate and max_grad_norm must be above 0, and warmup, decay and embeds_dropout_prob between 0 "
                 f"and 1, not {self.learning_rate}, {self.max_grad_norm} and {shares}"
             )
-        if not (0 < self.layer_decay <= 1 and self.head_rate > 0 and self.weight_decay >= 0):
+        decays = 0 < self.layer_decay <= 1 and self.weight_decay >= 0 and 0 <= self.ema_decay < 1
+        if not (decays and self.head_rate > 0):
             raise InputError(
-                "layer_decay must be above 0 and at most 1, head_rate above 0 and weight_decay at least 0, not "
-                f"{self.layer_decay}, {self.head_rate} and {self.weight_decay}"
+                "layer_decay must be above 0 and at most 1, head_rate above 0, weight_decay at least 0 and ema_decay "
+                f"at least 0 and below 1, not {self.layer_decay}, {self.head_rate}, {self.weight_decay} and "
+                f"{self.ema_decay}"
             )
 
 
@@ -82,12 +87,14 @@ class TeacherSpec:
     """A model to learn from: folder or hub id.
 
     ``weight`` counts against other teachers. ``languages`` are those of the data files it speaks about; empty: all.
+    ``precision`` "bfloat16" reads faster and a little less exactly.
     """
 
     model: str
     revision: str = ""
     weight: float = 1.0
     languages: tuple[str, ...] = ()
+    precision: Literal["float32", "bfloat16"] = "float32"
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,13 +161,18 @@ class Distillation:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """A whole run. ``precision`` "bfloat16" computes in autocast and keeps float32 weights."""
+    """A whole run.
+
+    ``precision`` "bfloat16" computes in autocast and keeps float32 weights. ``licence`` is the new model's, one of the
+    hub's licence ids ("cc-by-sa-4.0"), for its card.
+    """
 
     model: str
     data: tuple[DataFile, ...]
     dev: tuple[DataFile, ...] = ()
     revision: str = ""
     name: str = ""
+    licence: str = ""
     epochs: int = 2
     seed: int = 0
     precision: Literal["float32", "bfloat16"] = "float32"

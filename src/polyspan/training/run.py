@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
@@ -19,8 +20,9 @@ from polyspan.backends.torch import open_tokenizer, save_model
 from polyspan.datasets import file_signature, read_squad, write_json
 from polyspan.errors import DatasetError, InputError, ModelError
 from polyspan.features import NULL_TARGET, PairTokenizer
+from polyspan.training.card import run_card
 from polyspan.training.checkpoint import Progress, read_progress
-from polyspan.training.development import dev_mean, dev_scores
+from polyspan.training.development import dev_mean, dev_reports
 from polyspan.training.dropout import use_cheap_dropout
 from polyspan.training.examples import TrainingSet, make_training_set
 from polyspan.training.intermediate import Lesson, make_lesson
@@ -34,6 +36,7 @@ Item = TypeVar("Item")
 WORK = "training"
 CHECKPOINT = "checkpoint.safetensors"
 REPORT = "report.json"
+CARD = "README.md"
 # Weights, two moments and a new checkpoint beside the old one, then a model beside the old one: in float32.
 COPIES_ON_DISK = 8
 SAMPLED = 100
@@ -77,14 +80,17 @@ def train(recipe: Recipe, out: Path, settings: RunSettings | None = None) -> Tra
     if progress.finished:
         return _report(progress)
     folder = find_model(recipe.model, recipe.revision or None)
-    loop = _prepare(recipe, folder, out, settings, accelerator)
+    loop, teachers = _prepare(recipe, folder, out, settings, accelerator)
+    reading = [] if recipe.distillation and recipe.distillation.loss == "haystack1" else teachers
     progress.windows = len(loop.training.windows)
     if progress.step or progress.epoch:
         loop.resume(checkpoint)
     while not _is_done(progress, recipe):
+        _ask_teachers(loop, reading, progress)
         if loop.epoch(progress, checkpoint, folder.pad_id):
             if accelerator.is_main_process:
-                _finish_epoch(recipe, folder, loop.model, loop.training, progress, out)
+                with loop.average.applied():
+                    _finish_epoch(recipe, folder, loop.model, loop.training, progress, out)
             progress.dev, progress.best_epoch = broadcast_object_list([progress.dev, progress.best_epoch])
             loop.save(checkpoint, progress)
         if loop.time_is_over() and not _is_done(progress, recipe):
@@ -98,8 +104,10 @@ def train(recipe: Recipe, out: Path, settings: RunSettings | None = None) -> Tra
     return report
 
 
-def _prepare(recipe: Recipe, folder: ModelFolder, out: Path, settings: RunSettings, accelerator: Accelerator) -> Loop:
-    """Model, training set and objective; what can be refused is refused before what takes long."""
+def _prepare(
+    recipe: Recipe, folder: ModelFolder, out: Path, settings: RunSettings, accelerator: Accelerator
+) -> tuple[Loop, list[Teacher]]:
+    """All that a run needs, and its teachers; what can be refused is refused before what takes long."""
     tokenizer = _tokenizer(recipe, folder)
     torch.manual_seed(recipe.seed)  # for a new span head
     model = open_student(folder, recipe.optimisation)
@@ -112,10 +120,12 @@ def _prepare(recipe: Recipe, folder: ModelFolder, out: Path, settings: RunSettin
     teachers = _open_teachers(recipe, cache, accelerator)
     training = make_training_set(recipe, tokenizer, show)
     _check_tokens(recipe, training, tokenizer, teachers)
-    objective = _objective(recipe, training, teachers, lesson, accelerator, show)
+    objective: Objective = gold_objective
+    if recipe.distillation is not None:
+        objective = DistillationObjective(recipe.distillation, teachers, lesson)
     if accelerator.is_main_process:
         (out / WORK).mkdir(parents=True, exist_ok=True)
-    return Loop(recipe, model.to(accelerator.device), training, objective, accelerator, settings)
+    return Loop(recipe, model.to(accelerator.device), training, objective, accelerator, settings), teachers
 
 
 def run_digest(recipe: Recipe) -> str:
@@ -212,25 +222,15 @@ def _check_tokens(recipe: Recipe, training: TrainingSet, tokenizer: PairTokenize
             )
 
 
-def _objective(
-    recipe: Recipe,
-    training: TrainingSet,
-    teachers: Sequence[Teacher],
-    lesson: Lesson | None,
-    accelerator: Accelerator,
-    show: Any,
-) -> Objective:
-    """The gold answers' loss, or that of the teachers, who read the training set first."""
-    settings = recipe.distillation
-    if settings is None:
-        return gold_objective
-    for teacher in teachers if settings.loss != "haystack1" else ():
-        if accelerator.is_main_process:
-            teacher.read_all(training.windows, show)
-        accelerator.wait_for_everyone()
+def _ask_teachers(loop: Loop, teachers: Sequence[Teacher], progress: Progress) -> None:
+    """Let the teachers read what comes in this epoch; one process reads for all."""
+    began, windows = time.monotonic(), loop.windows(progress.epoch)
+    for teacher in teachers:
+        if loop.accelerator.is_main_process:
+            teacher.read_all(windows, _bars(loop.settings.show_progress))
+        loop.accelerator.wait_for_everyone()
         teacher.open_cache()
-        teacher.close()
-    return DistillationObjective(settings, teachers, lesson)
+    progress.seconds += time.monotonic() - began
 
 
 def _finish_epoch(
@@ -244,14 +244,17 @@ def _finish_epoch(
     null = _has_null_targets(training) or (None if recipe.distillation else False)
     ModelFolder(latest).write_settings(NativeSettings(recipe.name or out.name, no_answer=null))
     options = BackendOptions(backend="torch", device=str(model.device))
-    scores = dev_scores(latest, recipe.dev, recipe.windows, options) if recipe.dev else {}
-    gained = not scores or progress.best_epoch is None
-    if scores:
-        found, best = dev_mean(scores), max((one["mean_f1"] for one in progress.dev), default=-1.0)
+    reports = dev_reports(latest, recipe.dev, recipe.windows, options) if recipe.dev else {}
+    gained = not reports or progress.best_epoch is None
+    if reports:
+        found, best = dev_mean(reports), max((one["mean_f1"] for one in progress.dev), default=-1.0)
         gained = found > best
+        scores = {path: dict(report.scores) for path, report in reports.items()}
         progress.dev.append({"epoch": progress.epoch, "mean_f1": found, "files": scores})
     if gained:
         progress.best_epoch = progress.epoch
+        card = run_card(recipe, recipe.name or out.name, training, progress, reports)
+        (latest / CARD).write_text(card, encoding="utf-8")
         for path in [path for path in latest.rglob("*") if path.is_file()]:
             target = out / path.relative_to(latest)
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -39,7 +39,7 @@ class Prediction(NamedTuple):
 
 
 class Teacher:
-    """A reader that has read every window of a training set; its logits lie in memory-mapped files.
+    """A reader that has read the windows of a run; its logits lie in memory-mapped files.
 
     The cache is keyed by the teacher's weights and tokenizer, the size of its windows, and each window's question
     and characters, so runs share it and an interrupted one goes on. Logits are kept as float16, below the best one,
@@ -50,14 +50,12 @@ class Teacher:
         """Open the model; ModelError where it is no extractive reader."""
         self.spec = spec
         folder = find_model(spec.model, spec.revision or None)
-        by_torch = device != "cpu" and any(path for pattern in WEIGHTS for path in folder.path.glob(pattern))
-        options = BackendOptions(backend="torch", device=device) if by_torch else BackendOptions()
-        self._scorer = open_scorer(folder, options)
+        self._scorer = open_scorer(folder, _options(folder, device, spec.precision))
         longest = self._scorer.max_seq_len
         # The teacher may need more tokens for the same characters than the student.
         size = 2 * windows.max_seq_len if longest is None else longest
         self._settings = WindowSettings(size, 0, windows.max_question_len)
-        self._cache = cache / teacher_digest(folder, self._settings)
+        self._cache = cache / teacher_digest(folder, self._settings, spec.precision)
         self._shards: list[tuple[Any, ...]] = []
         self._places: dict[bytes, tuple[int, int]] = {}
         self._context: tuple[str, Tokens] | None = None
@@ -74,10 +72,6 @@ class Teacher:
         """Start and end logits, [windows, tokens], of a student's own tokens, padded as it reads them."""
         return self._scorer.score(collate([one.window for one in windows], self._scorer.tokenizer.pad_id, PAD_TO))
 
-    def close(self) -> None:
-        """Let go of the model, and keep what it said."""
-        del self._scorer
-
     def read_all(self, windows: Sequence[TrainingWindow], shown: Shown) -> None:
         """Compute what the cache lacks, and open it.
 
@@ -92,7 +86,7 @@ class Teacher:
         for block in shown(blocks, len(blocks), f"{self._scorer.name} reads"):
             self._write([windows[number] for number in block])
         self.open_cache()
-        if all(self.prediction(windows[number]) is None for number in wanted.values()):
+        if wanted and all(self.prediction(windows[number]) is None for number in wanted.values()):
             raise InputError(
                 f"{self.spec.model}: this teacher can see {self._settings.max_seq_len} tokens, and none of the "
                 f"{len(wanted)} windows fits into them; lower windows.max_seq_len or give another teacher"
@@ -171,6 +165,13 @@ class Teacher:
         return found
 
 
+def _options(folder: ModelFolder, device: str, precision: str) -> BackendOptions:
+    has_weights = any(path for pattern in WEIGHTS for path in folder.path.glob(pattern))
+    if precision != "float32" or (device != "cpu" and has_weights):
+        return BackendOptions(backend="torch", device=device, dtype=precision)
+    return BackendOptions()
+
+
 def have_same_tokens(one: PairTokenizer, other: PairTokenizer, texts: Iterable[str]) -> bool:
     """Whether two tokenizers have the same special tokens, and give these texts the same tokens."""
     same = (np.array_equal(one.encode(text).ids, other.encode(text).ids) for text in texts)
@@ -189,9 +190,9 @@ def key(one: TrainingWindow) -> bytes:
     return sha256(content.encode("utf-8", "surrogatepass")).digest()[:DIGEST_BYTES]
 
 
-def teacher_digest(folder: ModelFolder, settings: WindowSettings) -> str:
-    """16 hex digits over a model folder's weights, configuration and tokenizer, and the size of its windows."""
-    digest = sha256(repr(settings).encode())
+def teacher_digest(folder: ModelFolder, settings: WindowSettings, precision: str) -> str:
+    """16 hex digits over a model folder's weights, configuration and tokenizer, its precision and its windows' size."""
+    digest = sha256(f"{settings} {precision}".encode())
     for path in sorted({path for pattern in HASHED for path in folder.path.glob(pattern) if path.is_file()}):
         with path.open("rb") as file:
             while content := file.read(1 << 24):
