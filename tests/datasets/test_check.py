@@ -54,11 +54,33 @@ def told(result: DatasetCheck) -> list[tuple[str, str]]:
 
 
 def test_check_sound_file_stays_as_it_is(tmp_path: Path) -> None:
-    impossible = question("q2", answers=[], is_impossible=True, plausible_answers=[{"text": "x", "answer_start": 99}])
-    content = dataset(question(meta=7), impossible)
+    impossible = question(
+        "q2", answers=[], is_impossible=True, plausible_answers=[{"text": "Hund", "answer_start": 28}]
+    )
+    content = {"version": "Katzen 3", "licence": "CC0", **dataset(question(meta=7), impossible)}
+    content["data"][0] |= {"url": None, "paragraphs": [{**content["data"][0]["paragraphs"][0], "page": 2}]}
     result = check(tmp_path, content)
     assert (result.questions, result.kept, result.findings, result.changes) == (2, 2, (), {})
-    assert result.corrected == {**content, "version": "v2.0"}
+    assert result.corrected == content
+
+
+@pytest.mark.parametrize(("given", "corrected"), [("1.1", "v2.0"), ("v2.0", "v2.0"), (7, 7)])
+def test_check_version_of_squad_1_becomes_that_of_2(tmp_path: Path, given: Any, corrected: Any) -> None:
+    assert check(tmp_path, {"version": given, **dataset(question())}).corrected["version"] == corrected
+
+
+def test_check_plausible_answers_like_answers(tmp_path: Path) -> None:
+    given = [{"text": "Hund", "answer_start": 29, "by": "ada"}, {"text": "Maus", "answer_start": 0}]
+    impossible = question(answers=[], is_impossible=True, plausible_answers=given)
+    result = check(tmp_path, dataset(impossible, question("q2", plausible_answers=None)))
+    assert told(result) == [
+        ("crlf-shift", "plausible_answers[0]: 'Hund' stands at 28; 29 was counted with other line ends"),
+        ("absent-answer", "plausible_answers[1]: 'Maus' does not occur in the context"),
+        ("malformed", "plausible_answers: expected a list, got None"),
+    ]
+    mended = {**impossible, "plausible_answers": [{"text": "Hund", "answer_start": 28, "by": "ada"}]}
+    assert questions_of(result) == [mended, question("q2", plausible_answers=[])]
+    assert result.changes == {"offsets moved": 1, "answers dropped": 1}
 
 
 def test_check_squad_1_gets_its_flag(tmp_path: Path) -> None:
@@ -157,8 +179,10 @@ def test_check_impossible_with_answers_become_plausible(tmp_path: Path) -> None:
     (record,) = questions_of(result)
     assert (record["answers"], record["is_impossible"]) == ([], True)
     assert record["plausible_answers"] == [{"text": "Kätzchen", "answer_start": 4}]
-    has_some = question(is_impossible=True, plausible_answers=[{"text": "Hund", "answer_start": 28}])
-    assert questions_of(check(tmp_path, dataset(has_some))) == [{**has_some, "answers": []}]
+    hund, cat = {"text": "Hund", "answer_start": 28}, {"text": "Kätzchen", "answer_start": 4}
+    has_some = question(is_impossible=True, answers=[hund, cat], plausible_answers=[hund])
+    (record,) = questions_of(check(tmp_path, dataset(has_some)))
+    assert record == {**has_some, "answers": [], "plausible_answers": [hund, cat]}
 
 
 def test_check_impossible_with_an_empty_text_has_no_answer(tmp_path: Path) -> None:
@@ -300,7 +324,10 @@ QUESTIONS = st.fixed_dictionaries(
         "question": mostly(TEXTS),
         "answers": mostly(st.lists(mostly(ANSWERS), max_size=3)),
     },
-    optional={"is_impossible": mostly(st.booleans()), "plausible_answers": JUNK},
+    optional={
+        "is_impossible": mostly(st.booleans()),
+        "plausible_answers": mostly(st.lists(mostly(ANSWERS), max_size=2)),
+    },
 )
 PARAGRAPHS = st.fixed_dictionaries({"context": mostly(TEXTS), "qas": mostly(st.lists(mostly(QUESTIONS), max_size=5))})
 ARTICLES = st.fixed_dictionaries(
@@ -326,7 +353,7 @@ def test_check_corrected_is_clean_and_strictly_readable(
         assert again.corrected == result.corrected
         context_of = {example.id: example.context for example in read_squad(fixed)}
         for record in questions_of(result):
-            for answer in record["answers"]:
+            for answer in [*record["answers"], *record.get("plausible_answers", [])]:
                 assert context_of[record["id"]].startswith(answer["text"], answer["answer_start"])
 
 

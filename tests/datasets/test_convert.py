@@ -95,11 +95,42 @@ def test_convert_counts_what_the_target_cannot_hold(tmp_path: Path) -> None:
 def test_convert_counts_fields_that_it_does_not_carry(tmp_path: Path) -> None:
     record = {"id": "q", "question": "Wo?", "answers": [], "is_impossible": True, "plausible_answers": []}
     source = tmp_path / "source.json"
-    source.write_text(json.dumps({"data": [{"paragraphs": [{"context": "a", "qas": [record], "url": "x"}]}]}))
+    paragraphs = [{"context": "a", "qas": [record], "url": "x"}]
+    source.write_text(json.dumps({"version": "1", "by": "ada", "data": [{"paragraphs": paragraphs}]}))
     assert convert(source, tmp_path / "x.csv", "csv").notes == {
+        "fields 'by' left out": 1,
         "fields 'plausible_answers' left out": 1,
         "fields 'url' left out": 1,
     }
+
+
+def with_further_fields(unanswerable: bool) -> dict[str, Any]:
+    """SQuAD 2.0 with more than its fields everywhere; a context and a title come twice, and some places are empty."""
+    answers = [{"text": "Hafen", "answer_start": 3, "by": "ada"}]
+    qas: list[dict[str, Any]] = [
+        {"id": "q1", "question": "Wo?", "answers": answers, "is_impossible": False, "meta": {"y": [None, 1.5]}}
+    ]
+    if unanswerable:
+        plausible = {"is_impossible": True, "plausible_answers": answers}
+        qas.append({"id": "q2", "question": "Wann?", "answers": [], **plausible})
+    paragraphs = [{"context": "Im Hafen.", "qas": one, "page": page} for page, one in enumerate([qas, []])]
+    articles = [{"title": "", "paragraphs": one, "url": "x"} for one in (paragraphs, [])]
+    return {"version": "own", "licence": "CC0", "data": articles}
+
+
+@pytest.mark.parametrize("name", ["squad1", "squad2", "haystack"])
+def test_convert_keeps_all_fields_between_squad_formats(tmp_path: Path, name: str) -> None:
+    source, there, back = (tmp_path / file for file in ("source.json", "there.json", "back.json"))
+    source.write_text(json.dumps(with_further_fields(unanswerable=True)))
+    unanswerable = name != "squad1"
+    forth = convert(source, there, name)
+    assert forth.questions == 1 + unanswerable
+    assert sum(forth.notes.values()) == 1 - unanswerable
+    assert convert(there, back, "squad2").notes == {}
+
+    numbers = ("document_id", "answer_id", "question_id", "answer_category")
+    found = json.loads(back.read_text(), object_hook=lambda one: {key: one[key] for key in one if key not in numbers})
+    assert found == with_further_fields(unanswerable)
 
 
 def test_convert_refuses_ids_that_repeat(tmp_path: Path) -> None:

@@ -67,7 +67,8 @@ def check(file: Path, fix: Path | None, against: tuple[Path, ...], force: bool, 
 def convert(source: Path, target: Path, force: bool, as_json: bool, **formats: Any) -> None:
     """Convert the dataset IN to another format.
 
-    Names that end in .gz are gzip. What OUT cannot hold is counted on stderr.
+    Names that end in .gz are gzip. Between squad1, squad2 and haystack all further fields stay, such as
+    plausible_answers; else what OUT cannot hold is counted on stderr.
 
     JSONL and CSV have the columns id, title, context, question, answers and answer_starts; the last two are lists, in
     CSV as JSON in the cell, and empty where a question has no answer.

@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 
 from polyspan.datasets.jsonfile import read_json
 from polyspan.datasets.shared import normalise_context, shared_contexts
+from polyspan.datasets.squad import squad_version
 from polyspan.datasets.writing import json_text, write_text
 from polyspan.errors import DatasetError
 
@@ -67,8 +68,8 @@ def check_squad(path: Path, against: Sequence[Path] = ()) -> DatasetCheck:
     The corrected content has none of these faults: checked again, it is clean. An answer goes to the occurrence of
     its text that is nearest to its offset (to 0 without one), or to where the offset leads if line ends count
     differently; a question goes where it is answerable and no answer is left; an id that another question has is
-    replaced; answers of a question that is marked as impossible become ``plausible_answers``, if it has none. Other
-    fields stay as they are. Raises DatasetError where a file cannot be read or is not SQuAD JSON.
+    replaced; answers of a question that is marked as impossible become ``plausible_answers``, which are checked as
+    answers are. Other fields stay as they are. Raises DatasetError where a file cannot be read or is not SQuAD JSON.
     """
     content = _read(path)
     evaluation = {
@@ -88,7 +89,8 @@ def check_squad(path: Path, against: Sequence[Path] = ()) -> DatasetCheck:
             if isinstance(record, dict)
         },
     )
-    corrected = {**content, "version": "v2.0", "data": _each(content, "data", "", run, partial(_check_article, run))}
+    data = _each(content, "data", "", run, partial(_check_article, run))
+    corrected = {**content, "version": squad_version(content, "v2.0"), "data": data}
     before, after = _size(content), _size(corrected)
     if not before["questions"]:
         run.report("malformed", "it holds no questions", place="data")
@@ -187,6 +189,9 @@ def _check_question(run: _Run, paragraph: _Paragraph, record: dict[str, Any], pl
     name, question = _check_id(record, report), _check_text(record, report)
     changes: Counter[str] = Counter()
     answers, impossible = _check_answers(record, paragraph.context, report, changes)
+    plausible = _check_list(
+        record.get("plausible_answers", []), "plausible_answers", paragraph.context, report, changes
+    )
     sound = paragraph.stays and name is not None and question is not None and (impossible or bool(answers))
     if question is not None:
         key = (paragraph.normalised, normalise_context(question))
@@ -199,8 +204,11 @@ def _check_question(run: _Run, paragraph: _Paragraph, record: dict[str, Any], pl
         return None
     corrected = {**record, "id": name, "answers": answers, "is_impossible": impossible}
     if impossible and answers:
-        corrected |= {"answers": [], "plausible_answers": record.get("plausible_answers") or answers}
+        corrected["answers"] = []
+        plausible += [answer for answer in answers if answer not in plausible]
         changes["answers made plausible answers"] += len(answers)
+    if plausible or "plausible_answers" in record:
+        corrected["plausible_answers"] = plausible
     run.changes.update(changes)
     return corrected
 
@@ -230,15 +238,10 @@ def _check_answers(
 ) -> tuple[list[dict[str, Any]], bool]:
     """The corrected answers, and whether the question is, or has to be taken as, impossible."""
     answers, flag = record.get("answers"), record.get("is_impossible")
-    if not isinstance(answers, list):
-        report("malformed", f"answers: expected a list, got {answers!r:.60}")
-    given = answers if isinstance(answers, list) else []
-    checked = [
-        _check_answer(answer, f"answers[{position}]", context, report, changes) for position, answer in enumerate(given)
-    ]
-    corrected = [answer for answer in checked if answer is not None]
-    changes["answers dropped"] += len(given) - len(corrected)
-    marked = sum(isinstance(answer, dict) and bool(str(answer.get("text", "")).strip()) for answer in given)
+    corrected = _check_list(answers, "answers", context, report, changes)
+    marked = sum(
+        isinstance(answer, dict) and bool(str(answer.get("text", "")).strip()) for answer in _list(record, "answers")
+    )
     if isinstance(flag, bool):
         if flag == bool(marked):
             report("impossible-mismatch", f"is_impossible is {str(flag).lower()} with {marked or 'no'} answers")
@@ -246,6 +249,19 @@ def _check_answers(
     if "is_impossible" in record:
         report("malformed", f"is_impossible: expected true or false, got {flag!r:.60}")
     return corrected, isinstance(answers, list) and not marked
+
+
+def _check_list(given: Any, name: str, context: str, report: Report, changes: Counter[str]) -> list[dict[str, Any]]:
+    """The corrected answers of the field ``name``."""
+    if not isinstance(given, list):
+        report("malformed", f"{name}: expected a list, got {given!r:.60}")
+        given = []
+    checked = [
+        _check_answer(answer, f"{name}[{position}]", context, report, changes) for position, answer in enumerate(given)
+    ]
+    corrected = [answer for answer in checked if answer is not None]
+    changes["answers dropped"] += len(given) - len(corrected)
+    return corrected
 
 
 def _check_answer(answer: Any, name: str, context: str, report: Report, changes: Counter[str]) -> dict[str, Any] | None:

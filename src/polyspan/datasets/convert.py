@@ -8,7 +8,8 @@ from typing import Any
 
 from polyspan.datasets.fields import Notes, PlacedExamples, read_text
 from polyspan.datasets.formats import FORMATS
-from polyspan.datasets.writing import write_text
+from polyspan.datasets.jsonfile import read_json
+from polyspan.datasets.writing import json_text, write_text
 from polyspan.errors import DatasetError
 from polyspan.types import QAExample
 
@@ -30,16 +31,18 @@ def convert(source: Path, target: Path, target_format: str, source_format: str |
     """Write the questions of ``source`` to ``target``, whole or not at all; names in ``.gz`` are gzip.
 
     Formats are names in ``FORMATS``; that of the source is guessed where it is None. Answers keep their texts and
-    offsets as they are. Raises DatasetError with file, record and field where the source does not hold its format or
-    repeats an id, and where the target could hold no question; InputError where it cannot be written.
+    offsets as they are; all further fields stay where both formats are SQuAD-like. Raises DatasetError with file,
+    record and field where the source does not hold its format or repeats an id, and where the target could hold no
+    question; InputError where it cannot be written.
     """
     source_format = guess_format(source) if source_format is None else source_format
+    form, source_form = FORMATS[target_format], FORMATS[source_format]
+    from_squad = form.from_squad if source_form.from_squad else None
     notes = Notes()
-    examples = _collect(FORMATS[source_format].read(source, notes), source)
-    form = FORMATS[target_format]
+    examples = _collect(source_form.read(source, Notes() if from_squad else notes), source)
     if form.answerable_only:
         examples = _answerable(examples, form.title, notes)
-    write_text(target, form.pieces(examples, notes))
+    write_text(target, [json_text(from_squad(read_json(source)))] if from_squad else form.pieces(examples, notes))
     return Conversion(source_format, target_format, len(examples), dict(+notes))
 
 

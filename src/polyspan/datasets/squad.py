@@ -1,5 +1,6 @@
 """Datasets in SQuAD's JSON, versions 1.1 and 2.0."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,12 @@ def read_question(record: dict[str, Any], context: str, title: str, where: str) 
         is_impossible=impossible,
         title=title,
     )
+
+
+def squad_version(content: Mapping[str, Any], version: str) -> Any:
+    """The ``version`` to write where content becomes that of SQuAD ``version``; a dataset's own stays."""
+    own = content.get("version")
+    return version if own in (None, "1.1", "v1.1", "2.0", "v2.0") else own
 
 
 def _read_answer(record: dict[str, Any], context: str, where: str) -> GoldAnswer:

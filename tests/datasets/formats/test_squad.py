@@ -1,3 +1,4 @@
+import copy
 import gzip
 import json
 from pathlib import Path
@@ -5,7 +6,15 @@ from pathlib import Path
 import pytest
 
 from polyspan.datasets.fields import Notes
-from polyspan.datasets.formats.squad import haystack_pieces, read_squad_like, squad1_pieces, write_squad
+from polyspan.datasets.formats.squad import (
+    haystack_content,
+    haystack_pieces,
+    read_squad_like,
+    squad1_content,
+    squad1_pieces,
+    squad2_content,
+    write_squad,
+)
 from polyspan.datasets.squad import read_squad
 from polyspan.errors import DatasetError, InputError
 from polyspan.types import GoldAnswer, QAExample
@@ -73,16 +82,41 @@ def test_squad_haystack_numbers_documents_and_answers() -> None:
     }
 
 
+def test_squad_haystack_keeps_the_numbers_that_there_are() -> None:
+    answer = {"text": "Hafen", "answer_start": 3, "answer_id": 8, "document_id": 3, "question_id": 7}
+    record = {"id": 7, "question": "Wo?", "answers": [{**answer, "answer_category": "SHORT"}], "is_impossible": False}
+    content = {"data": [{"title": None, "paragraphs": [{"context": "Im Hafen.", "qas": [record], "document_id": 3}]}]}
+    named = {**record, "id": "7", "answers": [{**answer, "answer_category": "SHORT", "question_id": "7"}]}
+    paragraph = {"context": "Im Hafen.", "qas": [named], "document_id": 3}
+    expected = {"version": "v2.0", "data": [{"title": "", "paragraphs": [paragraph]}]}
+    before = copy.deepcopy(content)
+    assert haystack_content(content) == expected
+    assert haystack_content(squad2_content(content)) == expected
+    assert content == before
+
+
+def test_squad_1_of_2_keeps_paragraphs_and_what_they_hold() -> None:
+    record = {"id": "q", "question": "Wo?", "answers": [], "is_impossible": True}
+    content = {
+        "version": "v2.0",
+        "data": [{"title": "A", "paragraphs": [{"context": "a", "qas": [record], "page": 1}]}],
+    }
+    paragraph = {"context": "a", "qas": [], "page": 1}
+    assert squad1_content(content) == {"version": "1.1", "data": [{"title": "A", "paragraphs": [paragraph]}]}
+    assert record["is_impossible"]
+
+
 def test_squad_reads_what_haystack_exports(tmp_path: Path) -> None:
     answer = {"answer_id": 8, "document_id": 3, "question_id": 7, "text": "Hafen", "answer_start": 3}
     record = {"question": "Wo?", "id": 7, "answers": [{**answer, "answer_category": "SHORT"}], "is_impossible": False}
     content = {"data": [{"paragraphs": [{"qas": [record], "context": "Im Hafen.", "document_id": 3}], "title": None}]}
     path = tmp_path / "answers.json"
-    path.write_text(json.dumps(content))
+    path.write_text(json.dumps({"licence": "CC0", **content}))
     notes = Notes()
     example = QAExample("7", "Wo?", "Im Hafen.", (GoldAnswer("Hafen", 3),))
     assert list(read_squad_like(path, notes)) == [(f"{path}: data[0].paragraphs[0].qas[0]", example)]
     assert notes == {
+        "fields 'licence' left out": 1,
         "fields 'document_id' left out": 2,
         "fields 'answer_id' left out": 1,
         "fields 'question_id' left out": 1,

@@ -1,4 +1,7 @@
-"""SQuAD 1.1 and 2.0, and the export of Haystack's annotation tool, which is SQuAD 2.0 with numbers and more fields."""
+"""SQuAD 1.1 and 2.0, and the export of Haystack's annotation tool, which is SQuAD 2.0 with numbers and more fields.
+
+One becomes another with all further fields that it holds, such as ``plausible_answers``.
+"""
 
 import itertools
 from collections.abc import Iterable, Iterator
@@ -15,9 +18,12 @@ from polyspan.datasets.fields import (
     typed,
 )
 from polyspan.datasets.jsonfile import read_json
-from polyspan.datasets.squad import read_question
+from polyspan.datasets.squad import read_question, squad_version
 from polyspan.datasets.writing import json_text, write_text
 from polyspan.types import QAExample
+
+Content = dict[str, Any]
+"""SQuAD-like JSON, or an object in it."""
 
 
 def write_squad(path: Path, examples: Iterable[QAExample]) -> None:
@@ -35,6 +41,7 @@ def read_squad_like(path: Path, notes: Notes) -> PlacedExamples:
     Raises DatasetError.
     """
     top = typed(read_json(path), dict, f"{path}:")
+    note_unread(top, ("version", "data"), notes)
     for article, where in items(top, "data", f"{path}:"):
         note_unread(article, ("title", "paragraphs"), notes)
         title = field(article, "title", str, where) if article.get("title") is not None else ""
@@ -50,36 +57,62 @@ def read_squad_like(path: Path, notes: Notes) -> PlacedExamples:
                 yield place, example
 
 
-def squad1_pieces(examples: Iterable[QAExample], notes: Notes) -> Iterator[str]:  # noqa: ARG001 -- a writer's signature
-    """SQuAD 1.1 JSON of answerable questions."""
-    articles = _articles(examples)
-    for paragraph in _paragraphs(articles):
+def squad1_content(content: Content) -> Content:
+    """SQuAD-like JSON as SQuAD 1.1, without its unanswerable questions."""
+    content = squad2_content(content)
+    content["version"] = squad_version(content, "1.1")
+    for paragraph in _paragraphs(content):
+        paragraph["qas"] = [record for record in paragraph["qas"] if record["answers"]]
         for record in paragraph["qas"]:
             del record["is_impossible"]
-    yield json_text({"version": "1.1", "data": articles})
+    return content
+
+
+def squad2_content(content: Content) -> Content:
+    """SQuAD-like JSON as SQuAD 2.0; the given objects stay as they are."""
+    articles = []
+    for article in content["data"]:
+        paragraphs = [
+            {**paragraph, "qas": [_question(record) for record in paragraph["qas"]]}
+            for paragraph in article["paragraphs"]
+        ]
+        articles.append({**article, "title": article.get("title") or "", "paragraphs": paragraphs})
+    return {**content, "version": squad_version(content, "v2.0"), "data": articles}
+
+
+def haystack_content(content: Content) -> Content:
+    """SQuAD-like JSON as Haystack's annotation tool exports it; what has no number is numbered from 1."""
+    content = squad2_content(content)
+    answer_ids = itertools.count(1)
+    for number, paragraph in enumerate(_paragraphs(content), start=1):
+        document_id = paragraph.setdefault("document_id", number)
+        for record in paragraph["qas"]:
+            record["answers"] = [
+                {"answer_id": next(answer_ids), "document_id": document_id, "answer_category": None}
+                | {**answer, "question_id": record["id"]}
+                for answer in record["answers"]
+            ]
+    return content
+
+
+def squad1_pieces(examples: Iterable[QAExample], notes: Notes) -> Iterator[str]:  # noqa: ARG001 -- a writer's signature
+    """SQuAD 1.1 JSON of answerable questions."""
+    yield json_text(squad1_content(_content(examples)))
 
 
 def squad2_pieces(examples: Iterable[QAExample], notes: Notes) -> Iterator[str]:  # noqa: ARG001 -- likewise
     """SQuAD 2.0 JSON."""
-    yield json_text({"version": "v2.0", "data": _articles(examples)})
+    yield json_text(_content(examples))
 
 
 def haystack_pieces(examples: Iterable[QAExample], notes: Notes) -> Iterator[str]:  # noqa: ARG001 -- likewise
-    """What Haystack's annotation tool exports; documents and answers are numbered from 1."""
-    articles = _articles(examples)
-    answer_ids = itertools.count(1)
-    for document_id, paragraph in enumerate(_paragraphs(articles), start=1):
-        paragraph["document_id"] = document_id
-        for record in paragraph["qas"]:
-            for answer in record["answers"]:
-                answer["answer_id"] = next(answer_ids)
-                answer |= {"document_id": document_id, "question_id": record["id"], "answer_category": None}
-    yield json_text({"data": articles})
+    """What Haystack's annotation tool exports."""
+    yield json_text(haystack_content(_content(examples)))
 
 
-def _articles(examples: Iterable[QAExample]) -> list[dict[str, Any]]:
-    """The questions as SQuAD 2.0's ``data``."""
-    grouped: dict[str, dict[str, list[dict[str, Any]]]] = {}
+def _content(examples: Iterable[QAExample]) -> Content:
+    """The questions as SQuAD 2.0, those of one title, and in it of one context, together."""
+    grouped: dict[str, dict[str, list[Content]]] = {}
     for example in examples:
         record = {
             "id": example.id,
@@ -88,11 +121,16 @@ def _articles(examples: Iterable[QAExample]) -> list[dict[str, Any]]:
             "is_impossible": example.is_impossible,
         }
         grouped.setdefault(example.title, {}).setdefault(example.context, []).append(record)
-    return [
+    articles = [
         {"title": title, "paragraphs": [{"context": context, "qas": qas} for context, qas in contexts.items()]}
         for title, contexts in grouped.items()
     ]
+    return {"version": "v2.0", "data": articles}
 
 
-def _paragraphs(articles: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    return (paragraph for article in articles for paragraph in article["paragraphs"])
+def _question(record: Content) -> Content:
+    return {**record, "id": str(record["id"]), "is_impossible": not record["answers"]}
+
+
+def _paragraphs(content: Content) -> Iterator[Content]:
+    return (paragraph for article in content["data"] for paragraph in article["paragraphs"])
