@@ -1,8 +1,11 @@
-"""What an answer is worth: official SQuAD scores, their intervals and their signature."""
+"""What an answer is worth: official scores of many regimes, their intervals and their signature."""
 
 from polyspan.metrics.bootstrap import bootstrap_interval
+from polyspan.metrics.farm import farm_candidates, rank_farm, score_farm
 from polyspan.metrics.no_answer import no_answer_scores, prior_weights, threshold_table
 from polyspan.metrics.paired import changed, mcnemar, paired_difference
+from polyspan.metrics.regime import Regime
+from polyspan.metrics.registry import REGIMES
 from polyspan.metrics.segmentation import space_characters
 from polyspan.metrics.selective import (
     aurc,
@@ -18,6 +21,8 @@ from polyspan.metrics.signature import signature_text
 from polyspan.metrics.squad import exact_match, normalise_answer, score_squad1, score_squad2, token_f1
 
 __all__ = [
+    "REGIMES",
+    "Regime",
     "aurc",
     "bootstrap_interval",
     "brier_score",
@@ -26,13 +31,16 @@ __all__ = [
     "coverage_at",
     "exact_match",
     "expected_calibration_error",
+    "farm_candidates",
     "mcnemar",
     "no_answer_scores",
     "normalise_answer",
     "paired_difference",
     "prior_weights",
+    "rank_farm",
     "reliability",
     "risk_coverage",
+    "score_farm",
     "score_squad1",
     "score_squad2",
     "selective_scores",

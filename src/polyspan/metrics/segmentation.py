@@ -2,6 +2,8 @@
 
 import re
 
+# The characters that the scripts of MLQA and CMRC 2018 count one by one: Chinese, but not all of Unicode's.
+CHINESE = re.compile(r"([\u4e00-\u9fa5])")
 _UNSPACED = re.compile(r"([\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff])")
 
 

@@ -1,22 +1,21 @@
 """SQuAD's exact match and F1, equal to the official scripts (evaluate-v2.0, evaluate-v1.1) to the last digit.
 
-Formulas: Rajpurkar et al., 2016 (SQuAD 1.1) and 2018 (SQuAD 2.0).
+Formulas: Rajpurkar et al., 2016 (SQuAD 1.1) and 2018 (SQuAD 2.0). The scripts' rules for missing, empty and best
+answers serve other regimes too, which compare texts in another way.
 """
 
 import functools
 import math
 import re
 import string
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from polyspan.errors import DatasetError, InputError
 from polyspan.metrics.bootstrap import bootstrap_interval
+from polyspan.metrics.regime import Prepared, Regime
 from polyspan.metrics.signature import Signature, make_signature
 from polyspan.types import QAExample, Report
-
-Tokens = tuple[str, ...]
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _WITHOUT_PUNCTUATION = str.maketrans("", "", string.punctuation)
@@ -27,21 +26,24 @@ def normalise_answer(text: str) -> str:
     return " ".join(_ARTICLES.sub(" ", text.lower().translate(_WITHOUT_PUNCTUATION)).split())
 
 
-def exact_match(gold: Sequence[str], prediction: str) -> int:
-    """SQuAD 2.0's exact match with the best of the ``gold`` texts, 0 or 1.
+SQUAD = Regime("squad", normalise_answer)
+
+
+def exact_match(gold: Sequence[str], prediction: str, regime: Regime = SQUAD) -> int:
+    """SQuAD 2.0's exact match with the best of the ``gold`` texts, 0 or 1, as ``regime`` compares texts.
 
     Gold texts that are empty once normalised do not count; where none is left (``[]`` and ``[""]`` too) the
     question is unanswerable, and only a prediction that is empty once normalised is right.
     """
-    return _grade([_tokens(text) for text in gold], _tokens(prediction))[0]
+    return _grade(regime, [regime.prepare(text) for text in gold], regime.prepare(prediction))[0]
 
 
-def token_f1(gold: Sequence[str], prediction: str) -> float:
-    """SQuAD 2.0's F1 over the words shared with the best of the ``gold`` texts, 0 to 1.
+def token_f1(gold: Sequence[str], prediction: str, regime: Regime = SQUAD) -> float:
+    """SQuAD 2.0's F1 over the tokens shared with the best of the ``gold`` texts, 0 to 1.
 
-    It treats empty gold texts as ``exact_match`` does.
+    It treats empty gold texts and ``regime`` as ``exact_match`` does.
     """
-    return _grade([_tokens(text) for text in gold], _tokens(prediction))[1]
+    return _grade(regime, [regime.prepare(text) for text in gold], regime.prepare(prediction))[1]
 
 
 def score_squad2(
@@ -53,21 +55,23 @@ def score_squad2(
     allow_missing: bool = False,
     source: Signature | None = None,
     resamples: int = 1000,
+    regime: Regime = SQUAD,
 ) -> Report:
     """SQuAD 2.0's scores (0 to 100) of ``predictions`` (id to text), under the official keys in their order.
 
     A question whose ``na_probs`` (id to probability of no answer) is above ``na_threshold`` counts as answered
     by no answer; with them come the best thresholds. ``source`` adds to the signature what the caller knows:
     ``dataset``, ``dataset_sha256``, ``backend``. ``resamples`` (0: none) are those of the intervals of exact
-    and f1. Raises DatasetError where ids are missing or unknown, unless ``allow_missing``: then all figures
-    are over the predicted questions (the official script scores these, then stops at its HasAns part).
+    and f1. ``regime`` says how texts are compared; the rules for unanswerable questions and thresholds stay SQuAD's.
+    Raises DatasetError where ids are missing or unknown, unless ``allow_missing``: then all figures are over the
+    predicted questions (the official script scores these, then stops at its HasAns part).
     """
     if math.isnan(na_threshold):
         raise InputError("na_threshold: expected a number, got NaN")
     scored, missing = _predicted(examples, predictions, allow_missing=allow_missing)
     if na_probs is not None:
         _check_ids("no-answer probabilities", [example.id for example in scored], na_probs)
-    table = _grade_all(scored, predictions, na_probs)
+    table = _grade_all(regime, scored, predictions, na_probs)
     exact, f1 = table.abstaining(table.exact, na_threshold), table.abstaining(table.f1, na_threshold)
     scores: dict[str, float] = _summary(exact, f1)
     for name, wanted in (("HasAns", True), ("NoAns", False)):
@@ -82,7 +86,7 @@ def score_squad2(
         scores["best_exact"], scores["best_exact_thresh"] = _best_threshold(table, table.exact, rows)
         scores["best_f1"], scores["best_f1_thresh"] = _best_threshold(table, table.f1, rows)
     settings = {"n": len(scored), **_missing(missing), "na_threshold": na_threshold}
-    signature = make_signature("squad2", "squad-v2-official", source, **settings)
+    signature = make_signature("squad2", _normaliser(regime, "squad-v2-official"), source, **settings)
     return Report(scores, signature, _intervals(exact, f1, resamples))
 
 
@@ -93,6 +97,7 @@ def score_squad1(
     allow_missing: bool = True,
     source: Signature | None = None,
     resamples: int = 1000,
+    regime: Regime = SQUAD,
 ) -> Report:
     """SQuAD 1.1's scores (0 to 100): ``exact`` (officially ``exact_match``), ``f1`` and ``total``.
 
@@ -100,7 +105,7 @@ def score_squad1(
     raise DatasetError. So does a question without gold answers. Other parameters as in ``score_squad2``.
     """
     _, missing = _predicted(examples, predictions, allow_missing=allow_missing)
-    tokens = functools.cache(_tokens)
+    prepare = functools.cache(regime.prepare)
     exact, f1 = [], []
     for example in examples:
         if not example.answers:
@@ -110,13 +115,14 @@ def score_squad1(
         if example.id not in predictions:
             matched, overlap = 0, 0.0
         else:
-            predicted = tokens(predictions[example.id])
-            gold = [tokens(answer.text) for answer in example.answers]
-            matched = int(predicted in gold)
-            overlap = max(_overlap_f1(alternative, predicted) for alternative in gold)
+            text, tokens = prepare(predictions[example.id])
+            gold = [prepare(answer.text) for answer in example.answers]
+            matched = int(any(text == alternative for alternative, _ in gold))
+            overlap = max(regime.f1(alternative, tokens) for _, alternative in gold)
         exact.append(matched)
         f1.append(overlap)
-    signature = make_signature("squad1", "squad-v1-official", source, n=len(examples), **_missing(missing))
+    normaliser = _normaliser(regime, "squad-v1-official")
+    signature = make_signature("squad1", normaliser, source, n=len(examples), **_missing(missing))
     return Report(_summary(exact, f1), signature, _intervals(exact, f1, resamples))
 
 
@@ -139,11 +145,14 @@ class _Table:
 
 
 def _grade_all(
-    examples: Sequence[QAExample], predictions: Mapping[str, str], na_probs: Mapping[str, float] | None
+    regime: Regime,
+    examples: Sequence[QAExample],
+    predictions: Mapping[str, str],
+    na_probs: Mapping[str, float] | None,
 ) -> _Table:
-    tokens = functools.cache(_tokens)
+    prepare = functools.cache(regime.prepare)
     grades = [
-        _grade([tokens(answer.text) for answer in example.answers], tokens(predictions[example.id]))
+        _grade(regime, [prepare(answer.text) for answer in example.answers], prepare(predictions[example.id]))
         for example in examples
     ]
     return _Table(
@@ -155,23 +164,17 @@ def _grade_all(
     )
 
 
-def _grade(gold: Sequence[Tokens], predicted: Tokens) -> tuple[int, float]:
-    alternatives = [tokens for tokens in gold if tokens] or [()]
-    if predicted in alternatives:
+def _grade(regime: Regime, gold: Sequence[Prepared], predicted: Prepared) -> tuple[int, float]:
+    text, tokens = predicted
+    alternatives = [prepared for prepared in gold if prepared[0]] or [("", ())]
+    if any(text == alternative for alternative, _ in alternatives):
         return 1, 1.0
-    return 0, max(_overlap_f1(tokens, predicted) for tokens in alternatives)
+    return 0, max(regime.f1(alternative, tokens) for _, alternative in alternatives)
 
 
-def _overlap_f1(gold: Tokens, predicted: Tokens) -> float:
-    shared = (Counter(gold) & Counter(predicted)).total()
-    if not shared:
-        return 0.0
-    precision, recall = shared / len(predicted), shared / len(gold)
-    return (2 * precision * recall) / (precision + recall)
-
-
-def _tokens(text: str) -> Tokens:
-    return tuple(normalise_answer(text).split())
+def _normaliser(regime: Regime, official: str) -> str:
+    """A regime's name in signatures; SQuAD's is that of the official script whose rules it follows."""
+    return official if regime is SQUAD else regime.normaliser
 
 
 def _best_threshold(table: _Table, scores: Sequence[float], rows: Iterable[int]) -> tuple[float, float]:
