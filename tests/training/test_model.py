@@ -1,6 +1,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
+from logging import StreamHandler
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +166,22 @@ def test_model_opens_a_plain_encoder_with_a_new_head(encoder: ModelFolder, folde
     assert model.dtype == torch.float32
     name = "bert.encoder.layer.0.output.dense.weight"
     assert model.state_dict()[name].equal(open_student(folder_of("bert"), PLAIN).state_dict()[name])
+
+
+def test_model_opens_quietly(encoder: ModelFolder, capfd: pytest.CaptureFixture[str]) -> None:
+    from transformers.utils import logging
+
+    # its own handler writes to the stream that stood there first
+    logging.disable_default_handler()
+    logging.add_handler(handler := StreamHandler())
+    try:
+        before = logging.get_verbosity()
+        open_student(encoder, PLAIN)
+    finally:
+        logging.remove_handler(handler)
+        logging.enable_default_handler()
+    assert capfd.readouterr() == ("", "")
+    assert logging.get_verbosity() == before
 
 
 def test_model_opens_half_precision_in_float32(folder_of: Folders, tmp_path: Path) -> None:

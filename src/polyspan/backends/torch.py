@@ -46,7 +46,7 @@ class TorchScorer:
         self.tokenizer = open_tokenizer(folder)
         self.max_seq_len = folder.max_seq_len
         try:
-            with without_bars():
+            with quietly():
                 model, info = AutoModelForQuestionAnswering.from_pretrained(
                     folder.path, dtype=DTYPES[dtype], output_loading_info=True, weights_only=True, **OPENING
                 )
@@ -81,13 +81,15 @@ class TorchScorer:
 
 
 @contextmanager
-def without_bars() -> Iterator[None]:
-    """Keep transformers from drawing progress bars, which it does even where nobody sees them."""
-    shown = logging.is_progress_bar_enabled()
+def quietly() -> Iterator[None]:
+    """Keep transformers from drawing bars and coloured tables, which it does even where nobody sees them."""
+    shown, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
     logging.disable_progress_bar()  # type: ignore[no-untyped-call] # transformers is typed in part
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call] # likewise
     try:
         yield
     finally:
+        logging.set_verbosity(verbosity)
         if shown:
             logging.enable_progress_bar()  # type: ignore[no-untyped-call] # likewise
 
@@ -106,7 +108,7 @@ def save_model(
 
     ``weights`` are those to write, by their names; None: all of the model's.
     """
-    with without_bars():
+    with quietly():
         model.save_pretrained(target, state_dict=weights)
     if source.tokenizer_file is None:
         AutoTokenizer.from_pretrained(source.path, **OPENING).save_pretrained(target)

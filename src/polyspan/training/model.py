@@ -7,7 +7,7 @@ import torch
 from transformers import AutoModelForQuestionAnswering
 
 from polyspan.backends import ModelFolder
-from polyspan.backends.torch import OPENING, without_bars
+from polyspan.backends.torch import OPENING, quietly
 from polyspan.errors import InputError, ModelError
 from polyspan.training.dropout import dropout
 from polyspan.training.recipe import Optimisation
@@ -37,7 +37,7 @@ def open_model(folder: ModelFolder) -> Any:
         ModelError: if transformers cannot open it.
     """
     try:
-        with without_bars():
+        with quietly():
             return AutoModelForQuestionAnswering.from_pretrained(
                 folder.path, dtype=torch.float32, weights_only=True, **OPENING
             )
