@@ -132,7 +132,8 @@ class Reading:
     """What a reader found: ``answers`` best first, empty where no answer was chosen.
 
     Then ``candidates`` holds the best spans all the same. ``notices`` says in plain words what the reader had
-    to do to its input (a question that was cut, say).
+    to do to its input (a question that was cut, say). ``features`` are the best span's numbers, by name, that a
+    calibration maps to a probability.
     """
 
     question: str
@@ -140,6 +141,7 @@ class Reading:
     no_answer: NoAnswer
     candidates: tuple[Answer, ...] = ()
     notices: tuple[str, ...] = ()
+    features: Mapping[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Question, answers, verdict and candidates as the command line and the server print them."""
