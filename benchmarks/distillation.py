@@ -26,9 +26,9 @@ from polyspan.types import QAExample
 RESULT = Path(__file__).parent / "results" / "distillation.json"
 
 
-def sample(paths: list[Path], questions: int, seed: int) -> list[QAExample]:
-    """Some questions of all files together."""
-    whole = [example for path in paths for example in read_squad(path)]
+def sample(paths: list[Path], questions: int, longest: int, seed: int) -> list[QAExample]:
+    """Some questions of all files together, with contexts of so many characters at most."""
+    whole = [example for path in paths for example in read_squad(path) if len(example.context) <= longest]
     chosen = np.random.default_rng(seed).permutation(len(whole))[:questions]
     return [whole[number] for number in sorted(chosen)]
 
@@ -60,7 +60,7 @@ def main() -> None:
     for seed in range(given.seeds):
         with tempfile.TemporaryDirectory() as scratch:
             data = Path(scratch) / "train.json"
-            write_squad(data, sample(given.data, given.questions, seed))
+            write_squad(data, sample(given.data, given.questions, given.longest, seed))
             for name, recipe in (("alone", alone), ("taught", taught)):
                 own = replace(recipe, seed=seed, data=(DataFile(str(data), "en"),))
                 found[name].append(mean_f1(own, Path(scratch) / name, Path(scratch) / "cache"))
@@ -87,6 +87,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, nargs="+", required=True)
     parser.add_argument("--dev", type=Path, nargs="+", required=True)
     parser.add_argument("--questions", type=int, default=2_000)
+    parser.add_argument("--longest", type=int, default=500, help="characters of a context at most")
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--out", type=Path, default=RESULT)
