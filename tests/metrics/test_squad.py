@@ -8,7 +8,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polyspan.errors import DatasetError, InputError
-from polyspan.metrics.squad import exact_match, normalise_answer, score_squad1, score_squad2, token_f1
+from polyspan.metrics.characters import JSQUAD
+from polyspan.metrics.mlqa import mlqa
+from polyspan.metrics.squad import (
+    SQUAD,
+    exact_match,
+    grade_squad1,
+    grade_squad2,
+    match_predictions,
+    normalise_answer,
+    normaliser_name,
+    score_squad1,
+    score_squad2,
+    token_f1,
+)
 from polyspan.types import GoldAnswer, QAExample
 
 texts = st.text() | st.lists(st.sampled_from(["the", "A", "cat", "sat.", "Über", "猫", "-", "\u00a0"])).map(" ".join)
@@ -196,6 +209,36 @@ def test_squad1_gives_empty_texts_an_exact_match_without_f1() -> None:
 def test_squad1_refuses_questions_without_gold() -> None:
     with pytest.raises(DatasetError, match="question '2': it has no gold answer"):
         score_squad1(EXAMPLES, PREDICTIONS)
+
+
+def test_squad_grades_are_what_reports_are_made_of() -> None:
+    assert grade_squad2(EXAMPLES, PREDICTIONS) == ([0, 1, 1, 0], [2 * 0.5 / 1.5, 1, 1, 0])
+    answerable = [EXAMPLES[0], EXAMPLES[2]]
+    assert grade_squad1(answerable, {"1": "the cat"}) == ([0, 0], [2 * 0.5 / 1.5, 0])
+    with pytest.raises(DatasetError, match="question '2': it has no gold answer"):
+        grade_squad1(EXAMPLES, PREDICTIONS)
+
+
+def test_squad_compares_each_question_by_its_own_regime() -> None:
+    examples = [question("de", "der Hund"), question("es", "el gato"), question("en", "the dog")]
+    predictions = {"de": "Hund", "es": "gato", "en": "der dog"}
+    regimes = {language: mlqa(language) for language in predictions}
+    for score in (score_squad1, score_squad2):
+        report = score(examples, predictions, regime=regimes)
+        assert report.scores["exact"] == pytest.approx(200 / 3)
+        assert report.signature["normaliser"] == "mlqa-v1-de+mlqa-v1-es+mlqa-v1-en"
+
+
+def test_squad_names_regimes_by_the_script_they_follow() -> None:
+    assert normaliser_name(SQUAD) == "squad-v2-official"
+    assert normaliser_name({"1": SQUAD, "2": JSQUAD, "3": SQUAD}, "squad-v1-official") == "squad-v1-official+jsquad-v1"
+
+
+def test_squad_matches_predictions_under_the_name_given() -> None:
+    assert match_predictions(EXAMPLES, {"3": 0, "x": 0}, allow_missing=True) == ([EXAMPLES[2]], 3)
+    assert match_predictions(EXAMPLES, PREDICTIONS) == (EXAMPLES, 0)
+    with pytest.raises(DatasetError, match=r"b\.json: 3 \('1', '2', '4'\) of 4 missing"):
+        match_predictions(EXAMPLES, {"3": 0, "x": 0}, what="b.json")
 
 
 @pytest.mark.shared

@@ -8,7 +8,7 @@ import functools
 import math
 import re
 import string
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from polyspan.errors import DatasetError, InputError
@@ -27,6 +27,9 @@ def normalise_answer(text: str) -> str:
 
 
 SQUAD = Regime("squad", normalise_answer)
+
+Regimes = Regime | Mapping[str, Regime]
+"""One regime for all questions, or each question's own by its id."""
 
 
 def exact_match(gold: Sequence[str], prediction: str, regime: Regime = SQUAD) -> int:
@@ -55,7 +58,7 @@ def score_squad2(
     allow_missing: bool = False,
     source: Signature | None = None,
     resamples: int = 1000,
-    regime: Regime = SQUAD,
+    regime: Regimes = SQUAD,
 ) -> Report:
     """SQuAD 2.0's scores (0 to 100) of ``predictions`` (id to text), under the official keys in their order.
 
@@ -68,7 +71,7 @@ def score_squad2(
     """
     if math.isnan(na_threshold):
         raise InputError("na_threshold: expected a number, got NaN")
-    scored, missing = _predicted(examples, predictions, allow_missing=allow_missing)
+    scored, missing = match_predictions(examples, predictions, allow_missing=allow_missing)
     if na_probs is not None:
         _check_ids("no-answer probabilities", [example.id for example in scored], na_probs)
     table = _grade_all(regime, scored, predictions, na_probs)
@@ -86,7 +89,7 @@ def score_squad2(
         scores["best_exact"], scores["best_exact_thresh"] = _best_threshold(table, table.exact, rows)
         scores["best_f1"], scores["best_f1_thresh"] = _best_threshold(table, table.f1, rows)
     settings = {"n": len(scored), **_missing(missing), "na_threshold": na_threshold}
-    signature = make_signature("squad2", _normaliser(regime, "squad-v2-official"), source, **settings)
+    signature = make_signature("squad2", normaliser_name(regime), source, **settings)
     return Report(scores, signature, _intervals(exact, f1, resamples))
 
 
@@ -97,17 +100,40 @@ def score_squad1(
     allow_missing: bool = True,
     source: Signature | None = None,
     resamples: int = 1000,
-    regime: Regime = SQUAD,
+    regime: Regimes = SQUAD,
 ) -> Report:
     """SQuAD 1.1's scores (0 to 100): ``exact`` (officially ``exact_match``), ``f1`` and ``total``.
 
     Missing predictions count 0 and unknown ids are ignored, as officially; without ``allow_missing`` both
     raise DatasetError. So does a question without gold answers. Other parameters as in ``score_squad2``.
     """
-    _, missing = _predicted(examples, predictions, allow_missing=allow_missing)
-    prepare = functools.cache(regime.prepare)
+    _, missing = match_predictions(examples, predictions, allow_missing=allow_missing)
+    exact, f1 = grade_squad1(examples, predictions, regime)
+    normaliser = normaliser_name(regime, "squad-v1-official")
+    signature = make_signature("squad1", normaliser, source, n=len(examples), **_missing(missing))
+    return Report(_summary(exact, f1), signature, _intervals(exact, f1, resamples))
+
+
+def grade_squad2(
+    examples: Sequence[QAExample], predictions: Mapping[str, str], regime: Regimes = SQUAD
+) -> tuple[list[int], list[float]]:
+    """Exact match (0 or 1) and F1 (0 to 1) of each question [n] by SQuAD 2.0's rules; each needs a prediction."""
+    grades = [
+        _grade(own, [prepare(answer.text) for answer in example.answers], prepare(predictions[example.id]))
+        for example, own, prepare in _compared(examples, regime)
+    ]
+    return [exact for exact, _ in grades], [f1 for _, f1 in grades]
+
+
+def grade_squad1(
+    examples: Sequence[QAExample], predictions: Mapping[str, str], regime: Regimes = SQUAD
+) -> tuple[list[int], list[float]]:
+    """Exact match (0 or 1) and F1 (0 to 1) of each question [n] by SQuAD 1.1's rules; a missing prediction is wrong.
+
+    Raises DatasetError for a question without gold answers.
+    """
     exact, f1 = [], []
-    for example in examples:
+    for example, own, prepare in _compared(examples, regime):
         if not example.answers:
             raise DatasetError(
                 f"question {example.id!r}: it has no gold answer; SQuAD 1.1 expects one or more, score it as SQuAD 2.0"
@@ -118,12 +144,47 @@ def score_squad1(
             text, tokens = prepare(predictions[example.id])
             gold = [prepare(answer.text) for answer in example.answers]
             matched = int(any(text == alternative for alternative, _ in gold))
-            overlap = max(regime.f1(alternative, tokens) for _, alternative in gold)
+            overlap = max(own.f1(alternative, tokens) for _, alternative in gold)
         exact.append(matched)
         f1.append(overlap)
-    normaliser = _normaliser(regime, "squad-v1-official")
-    signature = make_signature("squad1", normaliser, source, n=len(examples), **_missing(missing))
-    return Report(_summary(exact, f1), signature, _intervals(exact, f1, resamples))
+    return exact, f1
+
+
+def match_predictions(
+    examples: Sequence[QAExample],
+    predictions: Mapping[str, object],
+    *,
+    allow_missing: bool = False,
+    what: str = "predictions",
+) -> tuple[list[QAExample], int]:
+    """The examples that have a prediction (by id), and how many have none.
+
+    Raises DatasetError, which calls the predictions ``what``, where ids are missing or unknown, unless
+    ``allow_missing``; always where no id is that of an example, or the dataset is empty or repeats an id.
+    """
+    ids = dict.fromkeys(example.id for example in examples)
+    if not ids:
+        raise DatasetError("dataset: there are no questions to score; expected at least one")
+    if len(ids) != len(examples):
+        raise DatasetError(f"dataset: {len(examples) - len(ids)} question ids occur twice; expected unique ids")
+    if not allow_missing:
+        _check_ids(what, list(ids), predictions)
+        unknown = [key for key in predictions if key not in ids]
+        if unknown:
+            raise DatasetError(
+                f"{what}: {_some(unknown)} not in the dataset; "
+                "expected ids of its questions only, is it the right dataset?"
+            )
+    scored = [example for example in examples if example.id in predictions]
+    if not scored:
+        raise DatasetError(f"{what}: none is for a question of the dataset; is it the right dataset?")
+    return scored, len(examples) - len(scored)
+
+
+def normaliser_name(regime: Regimes, official: str = "squad-v2-official") -> str:
+    """The regimes' names in signatures; SQuAD's is that of the ``official`` script whose rules are followed."""
+    used = [regime] if isinstance(regime, Regime) else regime.values()
+    return "+".join(dict.fromkeys(official if one is SQUAD else one.normaliser for one in used))
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,23 +206,29 @@ class _Table:
 
 
 def _grade_all(
-    regime: Regime,
+    regime: Regimes,
     examples: Sequence[QAExample],
     predictions: Mapping[str, str],
     na_probs: Mapping[str, float] | None,
 ) -> _Table:
-    prepare = functools.cache(regime.prepare)
-    grades = [
-        _grade(regime, [prepare(answer.text) for answer in example.answers], prepare(predictions[example.id]))
-        for example in examples
-    ]
+    exact, f1 = grade_squad2(examples, predictions, regime)
     return _Table(
         answerable=[bool(example.answers) for example in examples],
         predicted=[bool(predictions[example.id]) for example in examples],
         na_probs=[0.0 if na_probs is None else na_probs[example.id] for example in examples],
-        exact=[exact for exact, _ in grades],
-        f1=[f1 for _, f1 in grades],
+        exact=exact,
+        f1=f1,
     )
+
+
+def _compared(
+    examples: Sequence[QAExample], regime: Regimes
+) -> Iterator[tuple[QAExample, Regime, Callable[[str], Prepared]]]:
+    """Each example with its regime, and the regime's ``prepare``, which knows what it has prepared before."""
+    remembering = functools.cache(lambda one: functools.cache(one.prepare))
+    for example in examples:
+        own = regime if isinstance(regime, Regime) else regime[example.id]
+        yield example, own, remembering(own)
 
 
 def _grade(regime: Regime, gold: Sequence[Prepared], predicted: Prepared) -> tuple[int, float]:
@@ -170,11 +237,6 @@ def _grade(regime: Regime, gold: Sequence[Prepared], predicted: Prepared) -> tup
     if any(text == alternative for alternative, _ in alternatives):
         return 1, 1.0
     return 0, max(regime.f1(alternative, tokens) for _, alternative in alternatives)
-
-
-def _normaliser(regime: Regime, official: str) -> str:
-    """A regime's name in signatures; SQuAD's is that of the official script whose rules it follows."""
-    return official if regime is SQUAD else regime.normaliser
 
 
 def _best_threshold(table: _Table, scores: Sequence[float], rows: Iterable[int]) -> tuple[float, float]:
@@ -214,29 +276,6 @@ def _intervals(exact: Sequence[float], f1: Sequence[float], resamples: int) -> d
 
 def _missing(count: int) -> dict[str, int]:
     return {"missing": count} if count else {}
-
-
-def _predicted(
-    examples: Sequence[QAExample], predictions: Mapping[str, str], *, allow_missing: bool
-) -> tuple[list[QAExample], int]:
-    """The examples that have a prediction, and how many have none."""
-    ids = dict.fromkeys(example.id for example in examples)
-    if not ids:
-        raise DatasetError("dataset: there are no questions to score; expected at least one")
-    if len(ids) != len(examples):
-        raise DatasetError(f"dataset: {len(examples) - len(ids)} question ids occur twice; expected unique ids")
-    if not allow_missing:
-        _check_ids("predictions", list(ids), predictions)
-        unknown = [key for key in predictions if key not in ids]
-        if unknown:
-            raise DatasetError(
-                f"predictions: {_some(unknown)} not in the dataset; "
-                "expected ids of its questions only, is it the right dataset?"
-            )
-    scored = [example for example in examples if example.id in predictions]
-    if not scored:
-        raise DatasetError("predictions: none is for a question of the dataset; is it the right dataset?")
-    return scored, len(examples) - len(scored)
 
 
 def _check_ids(what: str, ids: Sequence[str], given: Mapping[str, object]) -> None:
