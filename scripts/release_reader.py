@@ -15,7 +15,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from string import Template
@@ -117,7 +117,7 @@ def main() -> int:
             "signature": signature_text(report),
             "prior": f"{given.prior:g}",
             "size": f"{sum(path.stat().st_size for path in small_folder.rglob('*') if path.is_file()) / 1e6:.1f}",
-            **{key: f"{value:.3f}" for key, value in asdict(calibration).items()},
+            **{key: f"{value:.3f}" for key, value in calibration.to_json().items()},
         }
         (small_folder / "README.md").write_text(card.substitute(values), encoding="utf-8")
         _install(small_folder, ASSETS)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from fake_scorer import FakeScorer
 from polyspan import Document, InputError, ModelError, Passage, Reader, Reading, ReadOptions, Span
 from polyspan.backends import NativeSettings
-from polyspan.decoding import Calibration
+from polyspan.decoding import FEATURES, Calibration, Confidence, LogisticMap, Term
 from polyspan.features import Batch
 from polyspan.types import Answer, FloatArray
 
@@ -288,6 +288,97 @@ def test_reader_uses_the_stored_calibration_and_options(scorer: FakeScorer) -> N
     assert len(Reader(scorer, few).read("find oslo", "Oslo and Oslo").answers) == 1
     with pytest.raises(ModelError, match="unknown reading option"):
         Reader(scorer, NativeSettings(no_answer=True, options={"top": 1}))
+
+
+CONFIDENCE = Confidence(
+    unanswerable=LogisticMap(
+        1.0, {"null_margin": Term(0.2, -20, 20), "log_windows": Term(-0.3, 0, 3), "agreement": Term(-1.0, 0, 1)}
+    ),
+    exact=LogisticMap(
+        0.5, {"null_margin": Term(-0.1, -20, 20), "runner_up_gap": Term(0.2, 0, 20), "log_share": Term(0.5, -5, 0)}
+    ),
+)
+
+
+def calibrated(scorer: FakeScorer, **thresholds: float) -> Reader:
+    calibration = Calibration(confidence=CONFIDENCE, thresholds=thresholds)
+    return Reader(scorer, NativeSettings(no_answer=True, calibration=calibration))
+
+
+def says(reading: Reading) -> tuple[float, float]:
+    """The probabilities of no answer and of the best answer."""
+    return reading.no_answer.score, next(iter(reading.answers or reading.candidates)).score
+
+
+def test_reader_tells_the_features_of_its_best_answer(reader: Reader) -> None:
+    features = reader.read("find rome", ["in Rome !", "Rome and Bert", "Anna lives in Oslo"]).features
+    assert tuple(features) == FEATURES
+    assert features["null_margin"] == -18
+    assert features["runner_up_gap"] == 2
+    assert features["log_length"] == pytest.approx(np.log(4))
+    assert features["log_windows"] == pytest.approx(np.log(3))
+    assert features["log_share"] == pytest.approx(np.log(1 / (1 + np.exp(-2))), abs=1e-5)
+    assert features["agreement"] == pytest.approx(1, abs=1e-5)
+    assert reader.read("find rome", "").features == {}
+
+
+def test_reader_features_are_the_same_however_many_answers_are_asked_for(reader: Reader) -> None:
+    documents = ["Rome and Rome and Oslo", "Anna in Rome !"]
+    expected = reader.read("find rome", documents).features
+    for options in (ReadOptions(top_k=1), ReadOptions(top_k_per_window=1), ReadOptions(top_k=9, top_k_per_document=3)):
+        assert reader.read("find rome", documents, options).features == expected
+
+
+@given(
+    documents=st.lists(
+        st.lists(st.sampled_from([*WORDS.split(), "!"])).map(lambda words: " ".join(["in", *words])), min_size=1
+    ),
+    irrelevant=st.lists(st.sampled_from(["anna", "lives", "in", "oslo", "."]), min_size=1).map(" ".join),
+)
+def test_reader_probabilities_come_from_the_features_alone(documents: list[str], irrelevant: str) -> None:
+    reader = calibrated(FakeScorer(WORDS))
+    options = ReadOptions(max_seq_len=24, doc_stride=4, max_question_len=8)
+    before = reader.read("find rome", documents, options)
+    after = reader.read("find rome", [*documents, irrelevant], options)
+    ahead = reader.read("find rome", [irrelevant, *documents], options)
+    for reading in (before, after, ahead):
+        unanswerable = float(CONFIDENCE.unanswerable.probability(reading.features))
+        right = (1 - unanswerable) * float(CONFIDENCE.exact.probability(reading.features))
+        assert says(reading) == (unanswerable, right)
+    assert after.features["null_margin"] <= before.features["null_margin"]
+    if "rome" in " ".join(documents):
+        assert ahead.features == pytest.approx(after.features)
+        same = {name: before.features[name] for name in ("null_margin", "log_length")}
+        assert {name: after.features[name] for name in same} == same
+        assert after.features["log_share"] == pytest.approx(before.features["log_share"], abs=1e-4)
+
+
+def test_reader_fitted_probabilities_are_the_same_in_batches(scorer: FakeScorer) -> None:
+    reader = calibrated(scorer)
+    questions = [f"find {word}" for word in ("oslo", "rome", "paris", "anna")] * 5
+    documents = ["Anna lives in Oslo", "Bert works in Rome and Anna works at the harbour " * 20]
+    options = ReadOptions(max_seq_len=32, doc_stride=8, max_question_len=8)
+    single = [says(reader.read(question, documents, options)) for question in questions]
+    together = [says(reading) for reading in reader.read_batch(questions, documents, options)]
+    np.testing.assert_allclose(together, single, rtol=1e-9)
+
+
+def test_reader_threshold_and_bias_move_the_choice_and_no_fitted_probability(scorer: FakeScorer) -> None:
+    reader = calibrated(scorer)
+    plain = reader.read("find rome", "Anna lives in Rome")
+    for options in (ReadOptions(no_answer_bias=20), ReadOptions(no_answer_threshold=-20)):
+        moved = reader.read("find rome", "Anna lives in Rome", options)
+        assert (plain.no_answer.chosen, moved.no_answer.chosen) == (False, True)
+        assert says(moved) == says(plain)
+
+
+def test_reader_takes_the_threshold_of_the_language_that_it_is_told(scorer: FakeScorer) -> None:
+    reader = calibrated(scorer, de=-20.0)
+    for language, abstains in ((None, False), ("fr", False), ("de", True)):
+        reading = reader.read("find rome", "Anna lives in Rome", ReadOptions(language=language))
+        assert reading.no_answer.chosen == abstains
+    own = ReadOptions(language="de", no_answer_threshold=0)
+    assert not reader.read("find rome", "Anna lives in Rome", own).no_answer.chosen
 
 
 def test_reader_saves_its_settings(reader: Reader, tmp_path: Path) -> None:

@@ -13,9 +13,12 @@ import numpy as np
 
 from polyspan.backends import BackendOptions, ModelFolder, NativeSettings, SpanScorer, find_model, open_scorer
 from polyspan.decoding import (
+    RUNNERS_UP,
+    Calibration,
     Candidate,
     Decoded,
     SpanSettings,
+    answer_features,
     decode_window,
     merge_candidates,
     snippet_span,
@@ -44,7 +47,10 @@ class ReadOptions:
     most (None: as many as ``top_k``). ``return_no_answer`` allows "no answer": chosen when the null margin plus
     ``no_answer_bias`` is above ``no_answer_threshold``, in logits (None: the model's own). Answers of a
     probability below ``score_threshold`` are dropped, and, where "no answer" is allowed but not chosen, those whose
-    own null margin is above the threshold. Lengths are in tokens; ``doc_stride`` is the overlap of
+    own null margin is above the threshold. ``language``, an ISO 639 code such as "de", takes the model's threshold for
+    it, if it has one; languages are not guessed. A probability that was fitted (see ``Calibration.confidence``) stays
+    the same whatever threshold and bias are given, and holds for the lengths and the ``overlap_threshold`` that it was
+    fitted with, the model's own. Lengths are in tokens; ``doc_stride`` is the overlap of
     neighbouring windows, ``overlap_threshold`` (0 to 1) what two answers may share, ``context_chars`` the
     length of the text shown around an answer, ``batch_tokens`` how many tokens are scored at once.
     """
@@ -55,6 +61,7 @@ class ReadOptions:
     return_no_answer: bool = True
     no_answer_threshold: float | None = None
     no_answer_bias: float = 0.0
+    language: str | None = None
     score_threshold: float = 0.0
     overlap_threshold: float = 0.01
     max_seq_len: int = 384
@@ -213,7 +220,7 @@ class Reader:
         options = self.defaults if options is None else options
         span_settings = SpanSettings(
             max_answer_len=options.max_answer_len,
-            top_k=options.top_k_per_window or options.top_k_per_document or options.top_k,
+            top_k=max(_per_window(options), RUNNERS_UP),
             overlap_threshold=options.overlap_threshold,
             temperature=self.settings.calibration.span_temperature,
             null_trained=self._abstains_with(options),
@@ -280,28 +287,28 @@ class Reader:
 
     def _finish(self, task: _Task, options: ReadOptions) -> Reading:
         """The windows' candidates as one reading."""
+        shown = (one for decoded in task.decoded for one in decoded.candidates[: _per_window(options)])
         merged = merge_candidates(
-            (one for decoded in task.decoded for one in decoded.candidates if _says_something(task, one)),
+            (candidate for candidate in shown if _says_something(task, candidate)),
             options.overlap_threshold,
             options.top_k if options.top_k_per_document is None else options.top_k_per_document,
         )[: options.top_k]
-        calibration = self.settings.calibration
-        if options.no_answer_threshold is not None:
-            calibration = replace(calibration, no_answer_threshold=options.no_answer_threshold)
+        calibration, threshold = self.settings.calibration, options.no_answer_threshold
+        threshold = calibration.threshold(options.language) if threshold is None else threshold
+        calibration = replace(calibration, no_answer_threshold=threshold)
+        log_mass = float(np.logaddexp.reduce([decoded.log_mass for decoded in task.decoded], initial=-np.inf))
+        features = _features(task, merged, calibration, log_mass, options) if merged else {}
         margin = merged[0].null_margin + options.no_answer_bias if merged else np.inf
         abstains = self._abstains_with(options)
-        null = calibration.no_answer_probability(margin) if abstains or not merged else 0.0
-        chosen = options.return_no_answer and (not merged or (abstains and margin > calibration.no_answer_threshold))
-        log_mass = float(np.logaddexp.reduce([decoded.log_mass for decoded in task.decoded], initial=-np.inf))
-        if abstains and options.return_no_answer and not chosen:
-            worst = calibration.no_answer_threshold - options.no_answer_bias
-            merged = [candidate for candidate in merged if candidate.null_margin <= worst]
-        answers = (
+        null = calibration.no_answer_probability(margin, features) if abstains or not merged else 0.0
+        chosen = options.return_no_answer and (not merged or (abstains and margin > threshold))
+        scores = calibration.answer_probabilities([one.null_margin for one in merged], log_mass, null, features)
+        worst = threshold - options.no_answer_bias if abstains and options.return_no_answer and not chosen else np.inf
+        found = tuple(
             _answer(candidate, _document_of(task, candidate), score, options.context_chars)
-            for candidate in merged
-            if (score := (1 - null) * calibration.share(candidate.null_margin, log_mass)) >= options.score_threshold
+            for candidate, score in zip(merged, scores, strict=True)
+            if candidate.null_margin <= worst and score >= options.score_threshold
         )
-        found = tuple(answers)
         notices = task.notices + ([] if abstains or not options.return_no_answer else [NEVER_TRAINED])
         return Reading(
             question=task.question,
@@ -309,6 +316,7 @@ class Reader:
             no_answer=NoAnswer(null, chosen, float(margin)),
             candidates=found if chosen else (),
             notices=tuple(notices),
+            features=features,
         )
 
 
@@ -375,6 +383,23 @@ def _says_something(task: _Task, candidate: Candidate) -> bool:
     text = _document_of(task, candidate).text
     characters = (text[i] for i in range(candidate.span.start, candidate.span.end))
     return any(character.isalnum() or category(character)[0] in "SN" for character in characters)
+
+
+def _per_window(options: ReadOptions) -> int:
+    """How many answers of one window may be shown."""
+    return options.top_k_per_window or options.top_k_per_document or options.top_k
+
+
+def _features(
+    task: _Task, merged: Sequence[Candidate], calibration: Calibration, log_mass: float, options: ReadOptions
+) -> dict[str, float]:
+    """The best answer's features."""
+
+    def text_of(candidate: Candidate) -> str:
+        return _document_of(task, candidate).text[candidate.span.start : candidate.span.end]
+
+    log_share = calibration.log_share(merged[0].null_margin, log_mass)
+    return answer_features(merged[0], task.decoded, log_share, options.overlap_threshold, text_of)
 
 
 def _answer(candidate: Candidate, document: Document, score: float, context_chars: int) -> Answer:

@@ -9,9 +9,15 @@ from tokenizers import Tokenizer, pre_tokenizers, processors
 
 import tiny
 from polyspan.backends import ModelFolder, NativeSettings
-from polyspan.decoding import Calibration
+from polyspan.decoding import Calibration, Confidence, LogisticMap, Term
 from polyspan.errors import ModelError
 from polyspan.features import PairTokenizer
+
+TEMPERATURES = ("no_answer_threshold", "no_answer_temperature", "span_temperature")
+CONFIDENCE = Confidence(
+    unanswerable=LogisticMap(-2.0, {"null_margin": Term(0.5, -10, 10)}),
+    exact=LogisticMap(1.0, {"agreement": Term(0.1, 0, 1)}),
+)
 
 
 def folder_with(path: Path, **config: Any) -> ModelFolder:
@@ -57,13 +63,23 @@ def test_folder_max_seq_len_counts_what_padding_takes(
     assert folder_with(tmp_path, **config).max_seq_len == limit
 
 
-def test_folder_settings_come_back(tmp_path: Path) -> None:
-    settings = NativeSettings("reader", no_answer=True, calibration=Calibration(1.5, 2.0, 0.5), options={"top_k": 3})
+@pytest.mark.parametrize("calibration", [Calibration(1.5, 2.0, 0.5), Calibration(1.5, 1, 1, {"de": -2}, CONFIDENCE)])
+def test_folder_settings_come_back(calibration: Calibration, tmp_path: Path) -> None:
+    settings = NativeSettings("reader", no_answer=True, calibration=calibration, options={"top_k": 3})
     folder_with(tmp_path).write_settings(settings)
     again = ModelFolder(tmp_path)
     assert again.settings == settings
     assert again.name == "reader"
     assert [path.name for path in tmp_path.iterdir() if path.suffix == ".part"] == []
+
+
+def test_folder_settings_of_older_calibrations_stay_as_they_are() -> None:
+    shipped = ModelFolder.shipped()
+    content = json.loads((shipped.path / "polyspan.json").read_text(encoding="utf-8"))
+    older = {**content, "calibration": {key: content["calibration"][key] for key in TEMPERATURES}}
+    settings = NativeSettings.from_json(older, "polyspan.json")
+    assert settings.calibration.confidence is None
+    assert settings.to_json() == older
 
 
 @pytest.mark.parametrize(
@@ -77,6 +93,12 @@ def test_folder_settings_come_back(tmp_path: Path) -> None:
         '{"format_version": 1, "calibration": []}',
         '{"format_version": 1, "calibration": {"span_temperature": 0}}',
         '{"format_version": 1, "calibration": {"span_temperature": "warm"}}',
+        '{"format_version": 1, "calibration": {"thresholds": {"de": "low"}}}',
+        '{"format_version": 1, "calibration": {"thresholds": ["de"]}}',
+        '{"format_version": 1, "calibration": {"confidence": {}}}',
+        '{"format_version": 1, "calibration": {"confidence": 5}}',
+        '{"format_version": 1, "calibration": {"confidence": {"exact": {"bias": 0, "terms": {"mood": 1}}}}}',
+        '{"format_version": 1, "calibration": {"confidence": {"exact": {"bias": "x"}, "unanswerable": {"bias": 0}}}}',
         '{"format_version": 1, "options": 5}',
         '{"format_version": 1, "name": 5}',
         '{"format_version": 1, "no_answer": "never"}',

@@ -1,3 +1,4 @@
+import json
 import math
 
 import numpy as np
@@ -5,13 +6,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polyspan.decoding import Calibration
+from polyspan.decoding import FEATURES, Calibration, Confidence, LogisticMap, Term
 from polyspan.errors import ModelError
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 temperatures = st.floats(min_value=1e-6, max_value=1e6)
 calibrations = st.builds(Calibration, finite, temperatures, temperatures)
 infinity = math.inf
+
+AT = dict.fromkeys(FEATURES, 1.0)
+FITTED = Confidence(
+    unanswerable=LogisticMap(-2.0, {"null_margin": Term(0.5, -10, 10)}),
+    exact=LogisticMap(1.0, {"null_margin": Term(-0.1, -10, 10), "runner_up_gap": Term(0.2, 0, 20)}),
+)
+confidences = st.builds(Confidence, *[st.builds(LogisticMap, st.floats(-40, 40), st.just({}))] * 2)
 
 
 @given(calibration=calibrations)
@@ -62,3 +70,60 @@ def test_calibration_share_of_a_third() -> None:
 def test_calibration_refuses_what_no_fit_gives(numbers: tuple[float, float, float]) -> None:
     with pytest.raises(ModelError, match="finite numbers and temperatures above 0"):
         Calibration(*numbers)
+
+
+def test_calibration_shares_out_what_no_answer_leaves() -> None:
+    calibration = Calibration(span_temperature=2.0)
+    log_mass = math.log(2 * math.exp(2.0))
+    assert calibration.answer_probabilities([-4.0, -2.0], log_mass, 0.2, AT) == pytest.approx(
+        [0.8 / 2, 0.8 / (2 * math.e)]
+    )
+    assert calibration.no_answer_probability(3.0, AT) == calibration.no_answer_probability(3.0)
+    assert calibration.answer_probabilities([], -infinity, 1.0, {}) == []
+
+
+def test_calibration_gives_the_best_answer_its_fitted_probability() -> None:
+    calibration = Calibration(confidence=FITTED)
+    assert calibration.no_answer_probability(99.0, {**AT, "null_margin": 4.0}) == 0.5
+    assert calibration.no_answer_probability(infinity, {}) == 1
+    right = 0.75 / (1 + math.exp(-1.1))
+    found = calibration.answer_probabilities([-3.0, -2.0, -1.0], math.log(2 * math.exp(3.0)), 0.25, AT)
+    share = [0.5, 0.5 / math.e, 0.5 / math.e**2]
+    assert found == pytest.approx([right, *((0.75 - right) * one / 0.5 for one in share[1:])])
+
+
+@given(
+    calibration=st.builds(Calibration, span_temperature=temperatures, confidence=confidences | st.none()),
+    margins=st.lists(st.floats(-40, 40), max_size=5).map(sorted),
+    unanswerable=st.floats(0, 1),
+)
+def test_calibration_probabilities_fall_and_add_up_to_one_at_most(
+    calibration: Calibration, margins: list[float], unanswerable: float
+) -> None:
+    scaled = [-margin / calibration.span_temperature for margin in margins]
+    log_mass = float(np.logaddexp.reduce(scaled, initial=-infinity))
+    with np.errstate(all="raise", under="ignore"):
+        found = calibration.answer_probabilities(margins, log_mass, unanswerable, AT)
+    assert found == sorted(found, reverse=True)
+    assert all(0 <= probability <= 1 for probability in found)
+    assert sum(found) + unanswerable <= 1 + 1e-9
+
+
+def test_calibration_knows_languages() -> None:
+    calibration = Calibration(1.0, thresholds={"de": -2.0})
+    assert [calibration.threshold(language) for language in (None, "de", "fr")] == [1, -2, 1]
+
+
+@pytest.mark.parametrize("fitted", [None, FITTED])
+@pytest.mark.parametrize("thresholds", [{}, {"de": -2.0}])
+def test_calibration_comes_back_from_json(fitted: Confidence | None, thresholds: dict[str, float]) -> None:
+    calibration = Calibration(1.0, thresholds=thresholds, confidence=fitted)
+    content = json.loads(json.dumps(calibration.to_json()))
+    assert Calibration.from_json(content) == calibration
+    assert ("thresholds" in content, "confidence" in content) == (bool(thresholds), fitted is not None)
+
+
+@pytest.mark.parametrize("threshold", [math.nan, infinity])
+def test_calibration_refuses_a_language_without_a_number(threshold: float) -> None:
+    with pytest.raises(ModelError, match="finite numbers"):
+        Calibration(thresholds={"de": threshold})

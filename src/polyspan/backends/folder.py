@@ -49,7 +49,7 @@ class NativeSettings:
 
     def to_json(self) -> dict[str, Any]:
         """The file's content."""
-        return {"format_version": FORMAT_VERSION, **asdict(self)}
+        return {"format_version": FORMAT_VERSION, **asdict(self), "calibration": self.calibration.to_json()}
 
     @classmethod
     def from_json(cls, content: Any, where: str) -> "NativeSettings":
@@ -61,9 +61,9 @@ class NativeSettings:
         if not (isinstance(name, str) and isinstance(options, dict) and no_answer in (None, True, False)):
             raise ModelError(f"{where}: name must be a text, options an object and no_answer null, true or false")
         try:
-            return cls(name, no_answer, Calibration(**content.get("calibration", {})), options)
-        except (TypeError, ModelError) as error:
-            raise ModelError(f"{where}: calibration: {error}") from error
+            return cls(name, no_answer, Calibration.from_json(content.get("calibration", {})), options)
+        except (AttributeError, TypeError, ModelError) as error:
+            raise ModelError(f"{where}: calibration: {error}; remove it and calibrate anew") from error
 
 
 def one_line(error: Exception) -> str:
