@@ -9,11 +9,12 @@ from polyspan.errors import PolyspanError
 
 COMMANDS = {
     "ask": "Answer a question with quotes from files and folders.",
+    "compare": "Say what one file of predictions changes over another, and whether by chance.",
     "data": "Check, mend and convert datasets.",
     "distill": "Train a small reader on the answers of larger ones.",
-    "evaluate": "Run a reader over a dataset and score it.",
+    "evaluate": "Run a reader over datasets and score it.",
     "push": "Upload a model folder to a hub.",
-    "score": "Score a file of predictions by SQuAD's official rules.",
+    "score": "Score a file of predictions, by SQuAD's official rules or others.",
     "text": "Print the text of a file as offsets count it.",
     "train": "Fine-tune a reader on questions in SQuAD's JSON.",
 }

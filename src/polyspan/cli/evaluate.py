@@ -1,20 +1,42 @@
 """``polyspan evaluate``."""
 
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-from polyspan.cli.output import print_report, progress
-from polyspan.datasets import file_signature, read_squad, write_json
-from polyspan.evaluation import evaluate as evaluate_readings
-from polyspan.evaluation import predict, reading_options
+from polyspan.backends import find_model
+from polyspan.backends.digest import model_digest
+from polyspan.cli.output import notice, print_reports, progress
+from polyspan.cli.scoring import chosen_regimes, dataset_and_language, report, report_options
+from polyspan.datasets import write_json
+from polyspan.errors import InputError
+from polyspan.evaluation import (
+    SELECTIVE,
+    Answered,
+    Prediction,
+    Questions,
+    append,
+    as_predictions,
+    counted,
+    origin_of,
+    pool,
+    predict,
+    predictions_file,
+    read_questions,
+    reading_options,
+    resume,
+    threshold_of,
+)
 from polyspan.reader import Reader
 
 
 @click.command()
 @click.argument("model")
-@click.argument("dataset", type=click.Path(path_type=Path))
+@click.argument("datasets", metavar="DATASET...", nargs=-1, required=True)
 @click.option(
     "--no-answer",
     type=click.Choice(["auto", "on", "off"]),
@@ -22,20 +44,68 @@ from polyspan.reader import Reader
     show_default=True,
     help="Whether the reader may abstain; auto: only where the data holds unanswerable questions.",
 )
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Keep all that the reader says in this folder, from where an interrupted run goes on.",
+)
 @click.option("--predictions", type=click.Path(path_type=Path), help="Write the final texts by id to this file.")
 @click.option("--na-probs", type=click.Path(path_type=Path), help="Write the null margins by id to this file.")
-@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
-def evaluate(model: str, dataset: Path, **given: Any) -> None:
-    """Run MODEL (a folder, a hub id, or "default") over DATASET (SQuAD JSON, also .gz) and score it."""
-    examples = read_squad(dataset)
+@report_options
+def evaluate(model: str, datasets: tuple[str, ...], **given: Any) -> None:
+    """Run MODEL (a folder, a hub id, or "default") over each DATASET (SQuAD JSON, also .gz) and score it.
+
+    A DATASET may be FILE:LANG, with the language of its answers. Several have a report each, and one of all questions
+    together. The regimes are those of polyspan score.
+    """
+    regimes = chosen_regimes(given["regimes"])
+    asked = [read_questions(*dataset_and_language(text, given["language"])) for text in datasets]
+    _check(asked, regimes, given)
     reader = Reader.from_pretrained(model)
-    options = reading_options(reader, examples, given["no_answer"])
-    readings = progress(predict(reader, examples, options), len(examples), "reading")
-    threshold = reader.settings.calibration.no_answer_threshold if options.return_no_answer else None
-    source = {**file_signature(dataset), "model": reader.scorer.name, "no_answer": given["no_answer"]}
-    evaluation = evaluate_readings(examples, readings, threshold, source)
+    weights = model_digest(find_model(model)) if given["out"] else ""
+    answered = [_answer(reader, questions, weights, given) for questions in asked]
+    rows = [row for one in answered for row in one.predictions.values()]
     if given["predictions"]:
-        write_json(given["predictions"], evaluation.predictions)
+        write_json(given["predictions"], {row.id: row.shown for row in rows})
     if given["na_probs"]:
-        write_json(given["na_probs"], evaluation.null_margins)
-    print_report(evaluation.report, given["as_json"])
+        margins = [one.predictions.values() for one in answered if one.threshold is not None]
+        write_json(given["na_probs"], {row.id: row.null_margin for rows in margins for row in rows})
+    if len(answered) > 1:
+        answered.append(pool(answered))
+    print_reports([report(regime, one, given["prior"]) for one in answered for regime in regimes], given["as_json"])
+
+
+def _check(asked: Sequence[Questions], regimes: Sequence[str], given: dict[str, Any]) -> None:
+    """Refuse, before anything is read, what cannot be scored or written."""
+    for regime in regimes:
+        if regime != SELECTIVE:
+            for questions in asked:
+                counted(regime, questions, {})
+    names = Counter(str(questions.source["dataset"]) for questions in asked)
+    if given["out"] and max(names.values()) > 1:
+        raise InputError(f"--out: two datasets are called {max(names, key=names.__getitem__)}; evaluate them apart")
+    ids = Counter(example.id for questions in asked for example in questions.examples)
+    if (given["predictions"] or given["na_probs"]) and max(ids.values()) > 1:
+        raise InputError(
+            f"--predictions, --na-probs: question {max(ids, key=ids.__getitem__)!r} stands in two datasets; evaluate "
+            "them apart, or keep all with --out"
+        )
+
+
+def _answer(reader: Reader, questions: Questions, weights: str, given: dict[str, Any]) -> Answered:
+    """What the reader says of each question, or has said before."""
+    examples, source = questions.examples, questions.source
+    options = reading_options(reader, examples, given["no_answer"], questions.languages[0])
+    file = predictions_file(given["out"], str(source["dataset"])) if given["out"] else None
+    kept: list[Prediction] = []
+    if file is not None:
+        kept = resume(file, origin_of(reader, weights, source, options), examples)
+        if kept:
+            notice(f"{file}: holds the predictions on {len(kept)} of {len(examples)} questions already")
+    left = examples[len(kept) :]
+    new = as_predictions(left, predict(reader, left, options))
+    if file is not None:
+        new = append(file, new)
+    rows = [*kept, *progress(new, len(examples), f"reading {source['dataset']}", done=len(kept))]
+    source = {**source, "model": reader.scorer.name, "no_answer": given["no_answer"]}
+    return Answered(replace(questions, source=source), {row.id: row for row in rows}, threshold_of(reader, options))

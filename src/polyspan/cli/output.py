@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any, TypeVar
 
@@ -16,20 +16,28 @@ Item = TypeVar("Item")
 
 
 def print_json(content: Any) -> None:
-    """One JSON value on stdout."""
-    click.echo(json.dumps(content, ensure_ascii=False, indent=2))
+    """One JSON value on stdout; halves of surrogate pairs stay escaped."""
+    text = json.dumps(content, ensure_ascii=False, indent=2)
+    click.echo(text.encode("utf-8", "backslashreplace").decode("utf-8"))
 
 
-def print_report(report: Report, as_json: bool) -> None:
-    """Scores with their intervals, then the signature."""
+def print_reports(reports: Sequence[Report], as_json: bool) -> None:
+    """Of each report the scores with their intervals, then the signature; as JSON a list where there are several."""
     if as_json:
-        print_json(asdict(report))
+        contents = [asdict(report) for report in reports]
+        print_json(contents[0] if len(contents) == 1 else contents)
         return
-    for name, value in report.scores.items():
-        low_high = report.intervals.get(name)
-        interval = f"   ({low_high[0]:.2f} to {low_high[1]:.2f})" if low_high else ""
-        click.echo(f"{name:18} {value:>10.2f}{interval}" if isinstance(value, float) else f"{name:18} {value:>10}")
-    click.echo(signature_text(report))
+    for number, report in enumerate(reports):
+        if number:
+            click.echo()
+        digits = 4 if report.signature["metric"] == "selective" else 2  # 0 to 1, others 0 to 100
+        width = max(18, *map(len, report.scores))
+        for name, value in report.scores.items():
+            low_high = report.intervals.get(name)
+            interval = f"   ({low_high[0]:.{digits}f} to {low_high[1]:.{digits}f})" if low_high else ""
+            shown = f"{value:>10.{digits}f}" if isinstance(value, float) else f"{value:>10}"
+            click.echo(f"{name:{width}} {shown}{interval}")
+        click.echo(signature_text(report))
 
 
 def notice(message: str) -> None:
@@ -37,11 +45,11 @@ def notice(message: str) -> None:
     click.echo(f"polyspan: {message}", err=True)
 
 
-def progress(items: Iterable[Item], total: int, what: str) -> Iterable[Item]:
-    """The same items with a progress bar on stderr, if that is a terminal."""
+def progress(items: Iterable[Item], total: int, what: str, done: int = 0) -> Iterable[Item]:
+    """The same items with a progress bar on stderr, if that is a terminal; it begins with those ``done`` before."""
     from tqdm import tqdm
 
-    bar: Iterable[Item] = tqdm(items, total=total, desc=what, unit="q", disable=not sys.stderr.isatty())
+    bar: Iterable[Item] = tqdm(items, total=total, initial=done, desc=what, unit="q", disable=not sys.stderr.isatty())
     return bar
 
 

@@ -1,38 +1,62 @@
 """``polyspan score``."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from polyspan.cli.output import print_report
-from polyspan.datasets import file_signature, read_na_probs, read_predictions, read_squad
-from polyspan.metrics import score_squad1, score_squad2
+from polyspan.cli.output import print_reports
+from polyspan.cli.scoring import chosen_regimes, read_kept_of, report, report_options
+from polyspan.datasets import read_na_probs, read_predictions
+from polyspan.errors import InputError
+from polyspan.evaluation import SELECTIVE, Questions, answered_by, is_kept, read_questions, score_texts
+from polyspan.types import Report
 
 
 @click.command()
 @click.argument("predictions", type=click.Path(path_type=Path))
 @click.argument("dataset", type=click.Path(path_type=Path))
 @click.option("--na-probs", type=click.Path(path_type=Path), help="Probabilities of no answer by id.")
-@click.option("--na-threshold", default=1.0, show_default=True, help="Above it a prediction counts as no answer.")
-@click.option("--squad1", is_flag=True, help="By the rules of SQuAD 1.1: missing predictions count 0.")
+@click.option("--na-threshold", type=float, help="Above it a prediction counts as no answer.  [default: 1.0]")
+@click.option("--squad1", is_flag=True, help="The same as --regime squad1.")
 @click.option("--allow-missing", is_flag=True, help="Score the ids that are there, instead of refusing.")
-@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
-def score(
-    predictions: Path,
-    dataset: Path,
-    na_probs: Path | None,
-    na_threshold: float,
-    squad1: bool,
-    allow_missing: bool,
-    as_json: bool,
-) -> None:
-    """Score PREDICTIONS (JSON: id to text) on DATASET (SQuAD JSON, also .gz) by SQuAD's official rules."""
-    if squad1 and na_probs is not None:
-        raise click.UsageError("SQuAD 1.1 has no unanswerable questions: leave --na-probs out")
-    examples, texts, source = read_squad(dataset), read_predictions(predictions), file_signature(dataset)
-    if squad1:
-        report = score_squad1(examples, texts, allow_missing=allow_missing, source=source)
-    else:
-        margins = None if na_probs is None else read_na_probs(na_probs)
-        report = score_squad2(examples, texts, margins, na_threshold, allow_missing=allow_missing, source=source)
-    print_report(report, as_json)
+@report_options
+def score(predictions: Path, dataset: Path, **given: Any) -> None:
+    """Score PREDICTIONS on DATASET (SQuAD JSON, also .gz), by SQuAD 2.0's official rules or others.
+
+    PREDICTIONS are JSON as SQuAD's script reads it (id to text, "" for no answer), or what evaluate --out kept: its
+    folder, or a .jsonl file in it. Regimes: squad (SQuAD 2.0), squad1 (SQuAD 1.1), mlqa and cmrc2018 leave
+    unanswerable questions out; mlqa-extended compares as MLQA does in any language; selective asks what the
+    probabilities of kept predictions are worth.
+    """
+    regimes = chosen_regimes([*given["regimes"], *(["squad1"] if given["squad1"] else [])])
+    questions = read_questions(dataset, given["language"])
+    reports = _kept_reports if is_kept(predictions) else _text_reports
+    print_reports(reports(regimes, predictions, dataset, questions, given), given["as_json"])
+
+
+def _kept_reports(
+    regimes: list[str], path: Path, dataset: Path, questions: Questions, given: dict[str, Any]
+) -> list[Report]:
+    if given["na_probs"] is not None or given["na_threshold"] is not None:
+        raise InputError(
+            f"{path}: kept predictions bring their null margins and threshold along; leave --na-probs and "
+            "--na-threshold out"
+        )
+    answered = answered_by(read_kept_of(path, dataset), questions)
+    return [report(regime, answered, given["prior"], allow_missing=given["allow_missing"]) for regime in regimes]
+
+
+def _text_reports(regimes: list[str], path: Path, _: Path, questions: Questions, given: dict[str, Any]) -> list[Report]:
+    if SELECTIVE in regimes:
+        raise InputError(
+            f"{path}: it holds no probabilities, which selective scores need; give predictions that polyspan evaluate "
+            "--out kept"
+        )
+    texts = read_predictions(path)
+    na_probs = None if given["na_probs"] is None else read_na_probs(given["na_probs"])
+    threshold = 1.0 if given["na_threshold"] is None else given["na_threshold"]
+    return [
+        score_texts(regime, questions, texts, na_probs, threshold, allow_missing=given["allow_missing"])
+        for regime in regimes
+    ]

@@ -1,5 +1,65 @@
-"""A reader and a dataset to predictions and scores."""
+"""A reader and a dataset to predictions, and predictions to reports and comparisons."""
 
-from polyspan.evaluation.evaluate import Evaluation, evaluate, predict, reading_options
+from polyspan.evaluation.compare import ChangedQuestion, Comparison, compare
+from polyspan.evaluation.evaluate import (
+    Evaluation,
+    evaluate,
+    origin_of,
+    predict,
+    reading_options,
+    threshold_of,
+)
+from polyspan.evaluation.predictions import (
+    Kept,
+    Origin,
+    Prediction,
+    append,
+    as_predictions,
+    is_kept,
+    predictions_file,
+    read_kept,
+    resume,
+)
+from polyspan.evaluation.reports import (
+    SELECTIVE,
+    TEXT_REGIMES,
+    Answered,
+    Questions,
+    answered_by,
+    counted,
+    pool,
+    read_questions,
+    score_predictions,
+    score_texts,
+)
 
-__all__ = ["Evaluation", "evaluate", "predict", "reading_options"]
+__all__ = [
+    "SELECTIVE",
+    "TEXT_REGIMES",
+    "Answered",
+    "ChangedQuestion",
+    "Comparison",
+    "Evaluation",
+    "Kept",
+    "Origin",
+    "Prediction",
+    "Questions",
+    "answered_by",
+    "append",
+    "as_predictions",
+    "compare",
+    "counted",
+    "evaluate",
+    "is_kept",
+    "origin_of",
+    "pool",
+    "predict",
+    "predictions_file",
+    "read_kept",
+    "read_questions",
+    "reading_options",
+    "resume",
+    "score_predictions",
+    "score_texts",
+    "threshold_of",
+]

@@ -1,13 +1,15 @@
 """Run a reader over a dataset once, then score what it said."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from hashlib import sha256
 
-from polyspan.metrics import score_squad2
+from polyspan.datasets.writing import json_text
+from polyspan.evaluation.predictions import Origin, as_predictions
+from polyspan.evaluation.reports import Answered, Questions, score_predictions
+from polyspan.metrics import Signature
 from polyspan.reader import Reader, ReadOptions
 from polyspan.types import NoAnswerMode, QAExample, Reading, Report
-
-LARGEST_MARGIN = 1e4
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ def evaluate(
     examples: Sequence[QAExample],
     readings: Iterable[Reading],
     threshold: float | None,
-    source: Mapping[str, str | int | float] | None = None,
+    source: Signature | None = None,
 ) -> Evaluation:
     """Score readings by SQuAD 2.0's official rules.
 
@@ -42,36 +44,48 @@ def evaluate(
         threshold: on the null margin, in logits; above it the reading counts as abstained. None: never.
         source: what the report's signature says of data and model.
     """
-    texts, margins = {}, {}
-    for example, reading in zip(examples, readings, strict=True):
-        best = next(iter(reading.answers or reading.candidates), None)
-        texts[example.id] = best.text if best else ""
-        margins[example.id] = max(-LARGEST_MARGIN, min(LARGEST_MARGIN, reading.no_answer.null_margin))
-    if threshold is None:
-        return Evaluation(score_squad2(examples, texts, source=source), texts, {})
-    final = {key: "" if margins[key] > threshold else text for key, text in texts.items()}
-    return Evaluation(_margin_report(examples, texts, margins, threshold, source), final, margins)
+    rows = {
+        row.id: replace(row, abstained=threshold is not None and row.null_margin > threshold)
+        for row in as_predictions(examples, readings)
+    }
+    questions = Questions(examples, [""] * len(examples), {} if source is None else source)
+    return Evaluation(
+        score_predictions("squad", Answered(questions, rows, threshold)),
+        {key: row.shown for key, row in rows.items()},
+        {} if threshold is None else {key: row.null_margin for key, row in rows.items()},
+    )
 
 
-def _margin_report(
-    examples: Sequence[QAExample],
-    texts: Mapping[str, str],
-    margins: Mapping[str, float],
-    threshold: float,
-    source: Mapping[str, str | int | float] | None,
-) -> Report:
-    """Official scores with thresholds in logits; the official rules know no negative ones, so all are shifted."""
-    shifted = {key: margin + LARGEST_MARGIN for key, margin in margins.items()}
-    report = score_squad2(examples, texts, shifted, threshold + LARGEST_MARGIN, source=source)
-    best = {key: report.scores[key] - LARGEST_MARGIN for key in ("best_exact_thresh", "best_f1_thresh")}
-    signature = {**report.signature, "na_threshold": threshold}
-    return replace(report, scores={**report.scores, **best}, signature=signature)
-
-
-def reading_options(reader: Reader, examples: Sequence[QAExample], mode: NoAnswerMode) -> ReadOptions:
+def reading_options(
+    reader: Reader, examples: Sequence[QAExample], mode: NoAnswerMode, language: str = ""
+) -> ReadOptions:
     """The reader's own options for a dataset: one answer, abstaining as ``mode`` and the data say.
 
-    "auto" abstains only where the data holds unanswerable questions.
+    "auto" abstains only where the data holds unanswerable questions; by the threshold of a ``language`` (ISO 639-1)
+    that has its own.
     """
     abstain = mode == "on" or (mode == "auto" and any(not example.answers for example in examples))
-    return replace(reader.defaults, top_k=1, return_no_answer=abstain)
+    options = replace(reader.defaults, top_k=1, return_no_answer=abstain)
+    return replace(options, language=language) if language in reader.settings.calibration.thresholds else options
+
+
+def threshold_of(reader: Reader, options: ReadOptions) -> float | None:
+    """The no-answer threshold that a reader uses, in logits; None where it does not abstain."""
+    if not options.return_no_answer:
+        return None
+    if options.no_answer_threshold is not None:
+        return options.no_answer_threshold
+    return reader.settings.calibration.threshold(options.language) if reader.settings.no_answer else None
+
+
+def origin_of(reader: Reader, weights: str, dataset: Signature, options: ReadOptions) -> Origin:
+    """What predictions are made from: a reader whose weights have that digest, a dataset's signature, and options."""
+    return Origin(
+        model=reader.scorer.name,
+        weights=weights,
+        settings=sha256(json_text(reader.settings.to_json()).encode()).hexdigest()[:12],
+        dataset=str(dataset["dataset"]),
+        dataset_sha256=str(dataset["dataset_sha256"]),
+        threshold=threshold_of(reader, options),
+        options=asdict(options),
+    )

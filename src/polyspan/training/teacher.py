@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from polyspan.backends import BackendOptions, ModelFolder, find_model, open_scorer
+from polyspan.backends.digest import WEIGHTS, model_content
 from polyspan.errors import InputError, ModelError
 from polyspan.features import PairTokenizer, Tokens, WindowSettings, collate, make_windows, plan_batches
 from polyspan.training.batches import PAD_TO
@@ -22,8 +23,6 @@ BATCH_TOKENS = 4_096
 DIGEST_BYTES = 16
 LOWEST = float(np.finfo(np.float16).min)
 ROW = np.dtype([("logits", np.float16, 2), ("offsets", np.int32, 2)])
-WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
-HASHED = (*WEIGHTS, "config.json", "tokenizer*.json*", "vocab.*", "merges.txt", "*.model", "**/*.onnx*", "onnx/*.bin*")
 Shown = Callable[[Iterable[list[int]], int, str], Iterable[list[int]]]
 
 
@@ -193,10 +192,8 @@ def key(one: TrainingWindow) -> bytes:
 def teacher_digest(folder: ModelFolder, settings: WindowSettings, precision: str) -> str:
     """16 hex digits over a model folder's weights, configuration and tokenizer, its precision and its windows' size."""
     digest = sha256(f"{settings} {precision}".encode())
-    for path in sorted({path for pattern in HASHED for path in folder.path.glob(pattern) if path.is_file()}):
-        with path.open("rb") as file:
-            while content := file.read(1 << 24):
-                digest.update(content)
+    for content in model_content(folder):
+        digest.update(content)
     return digest.hexdigest()[:DIGEST_BYTES]
 
 
