@@ -14,7 +14,6 @@ from statistics import mean
 import numpy as np
 
 from measure import machine, write_result
-from polyspan.backends import BackendOptions
 from polyspan.datasets import read_squad, write_squad
 from polyspan.features import WindowSettings
 from polyspan.training.development import dev_reports
@@ -56,7 +55,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         files = write_samples(given.dev, Path(scratch), given.sample)
         for model in given.models:
-            reports = dev_reports(model, files, WindowSettings(), BackendOptions(backend="torch"))
+            reports = dev_reports(model, files, WindowSettings())
             scores = {Path(path).name: report.scores for path, report in reports.items()}
             found[model.name] = {name: round(one.get("best_f1", one["f1"]), 2) for name, one in scores.items()}
     means = {

@@ -108,6 +108,11 @@ def test_card_leaves_out_what_nobody_knows() -> None:
     assert "| a |  |  | 0.125 |  |  |\n| b |  |  |  |  |  |" in data
 
 
+def test_card_keeps_files_from_the_hub() -> None:
+    facts = CardFacts("model", "mit", datasets=(CardDataset("train.json.gz"), CardDataset("org/facts")))
+    assert front_matter(model_card(facts))["datasets"] == ["org/facts"]
+
+
 @pytest.mark.parametrize("folder", ["/data/models/base", "../base", "C:\\base", "a/b/c"])
 def test_card_keeps_local_names_from_the_hub(folder: str) -> None:
     facts = CardFacts("model", "mit", base_model=folder, datasets=(CardDataset(folder),))

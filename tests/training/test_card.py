@@ -58,5 +58,5 @@ def test_card_of_a_run_that_measures_nothing(plain: dict[str, Any], tmp_path: Pa
 
 
 def test_card_flat_names_settings_by_dots() -> None:
-    content = {"a": {"b": 1, "c": {"d": None, "e": False}}, "f": [], "g": "", "h": [1], "i": 0.0}
-    assert dict(flat(content)) == {"a.b": 1, "a.c.e": False, "h": [1], "i": 0.0}
+    content = {"a": {"b": 1, "c": {"d": None, "e": False}}, "f": [], "g": "", "h": ["x", "y"], "i": 0.0}
+    assert dict(flat(content)) == {"a.b": 1, "a.c.e": False, "h": "x, y", "i": 0.0}

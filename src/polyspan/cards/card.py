@@ -125,7 +125,8 @@ def _front_matter(facts: CardFacts) -> dict[str, Any]:
         "pipeline_tag": TASK,
         "base_model": facts.base_model if _HUB_ID.fullmatch(facts.base_model) else "",
         "language": facts.languages,
-        "datasets": [dataset.name for dataset in facts.datasets if _HUB_ID.fullmatch(dataset.name)],
+        # A name without its owner may be that of a file.
+        "datasets": [one.name for one in facts.datasets if "/" in one.name and _HUB_ID.fullmatch(one.name)],
         "tags": facts.tags,
         "model-index": [{"name": facts.name, "results": [_index_entry(result) for result in facts.results]}],
     }

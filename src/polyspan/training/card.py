@@ -58,7 +58,7 @@ def flat(content: Mapping[str, Any], group: str = "") -> Iterator[tuple[str, Any
         if isinstance(value, dict):
             yield from flat(value, f"{group}{key}.")
         elif value not in MISSING and value != []:
-            yield f"{group}{key}", value
+            yield f"{group}{key}", ", ".join(map(str, value)) if isinstance(value, list) else value
 
 
 def _datasets(recipe: Recipe, training: TrainingSet) -> Iterator[CardDataset]:

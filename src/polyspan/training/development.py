@@ -37,7 +37,7 @@ def dev_reports(
         )
         threshold = 0.0 if reading.return_no_answer else None
         readings = (_spaced_reading(one) for one in predict(reader, examples, reading))
-        source = {**file_signature(Path(file.path)), "model": reader.scorer.name, "words": "spaced characters"}
+        source = {**file_signature(Path(file.path)), "model": reader.scorer.name, "segmentation": "unspaced scripts by character"}
         found = evaluate([_spaced_example(one) for one in examples], readings, threshold, source)
         reports[file.path] = found.report
     return reports
