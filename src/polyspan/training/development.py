@@ -15,6 +15,7 @@ from polyspan.training.recipe import DataFile
 from polyspan.types import QAExample, Reading, Report
 
 Reports = dict[str, Report]
+SEGMENTATION = "unspaced scripts by character"
 
 
 def dev_reports(
@@ -37,7 +38,7 @@ def dev_reports(
         )
         threshold = 0.0 if reading.return_no_answer else None
         readings = (_spaced_reading(one) for one in predict(reader, examples, reading))
-        source = {**file_signature(Path(file.path)), "model": reader.scorer.name, "segmentation": "unspaced scripts by character"}
+        source = {**file_signature(Path(file.path)), "model": reader.scorer.name, "segmentation": SEGMENTATION}
         found = evaluate([_spaced_example(one) for one in examples], readings, threshold, source)
         reports[file.path] = found.report
     return reports
