@@ -62,7 +62,7 @@ def read_examples(file: DataFile, recipe: Recipe) -> list[QAExample]:
                     f"{file.path}: question {example.id!r}: its answer {answer.text!r:.60} does not stand at character "
                     f"{answer.start} of the context; see polyspan data check {file.path} --fix FIXED"
                 )
-    made = make_unanswerable(examples, recipe.unanswerable, recipe.seed) if file.labelled else ()
+    made = make_unanswerable(examples, recipe.unanswerable, recipe.seed, file.language) if file.labelled else ()
     return [*examples, *made]
 
 
