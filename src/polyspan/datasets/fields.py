@@ -121,9 +121,12 @@ def items(record: dict[str, Any], name: str, where: str) -> Iterator[tuple[dict[
 
 def field(record: dict[str, Any], name: str, kind: type[Kind], where: str) -> Kind:
     """A field's value, of the ``kind`` that it must have; else DatasetError."""
+    value = record.get(name)
+    if type(value) is kind:
+        return value  # before the place of an error is spelt out, which takes most of the time
     if name not in record:
         raise DatasetError(f"{join(where, name)} is missing; expected {_NAMES[kind]}")
-    return typed(record[name], kind, join(where, name))
+    return typed(value, kind, join(where, name))
 
 
 def join(where: str, name: str) -> str:

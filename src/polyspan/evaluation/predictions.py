@@ -5,7 +5,7 @@ the order of the dataset.
 """
 
 import json
-import math
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -22,6 +22,7 @@ LARGEST_MARGIN = 1e4
 FORMAT = "polyspan-predictions"
 FORMAT_VERSION = 1
 _SUFFIXES = (".jsonl", ".jsonl.gz")
+_MOST = sys.float_info.max
 _ORIGIN_TEXTS = ("model", "weights", "settings", "dataset", "dataset_sha256")
 
 
@@ -199,7 +200,7 @@ def _origin(line: bytes, where: str) -> Origin:
 
 def _prediction(line: bytes, where: str) -> Prediction:
     record = _object(line, where)
-    features = typed_field(record, "features", dict, where)
+    features, place = typed_field(record, "features", dict, where), join(where, "features")
     return Prediction(
         id=typed_field(record, "id", str, where),
         text=typed_field(record, "text", str, where),
@@ -209,7 +210,7 @@ def _prediction(line: bytes, where: str) -> Prediction:
         no_answer_score=_number(record, "no_answer_score", where, 0.0, 1.0),
         abstained=typed_field(record, "abstained", bool, where),
         null_margin=_number(record, "null_margin", where),
-        features={name: _number(features, name, join(where, "features")) for name in features},
+        features={name: _number(features, name, place) for name in features},
     )
 
 
@@ -220,16 +221,12 @@ def _object(line: bytes, where: str) -> dict[str, Any]:
         raise DatasetError(f"{where} not JSON ({error}); expected one JSON object a line") from error
 
 
-def _number(record: Mapping[str, Any], name: str, where: str, low: float = -math.inf, high: float = math.inf) -> float:
-    value = record.get(name)
-    try:
-        number = math.nan if isinstance(value, bool) or not isinstance(value, int | float) else float(value)
-    except OverflowError:
-        number = math.nan
-    if not (math.isfinite(number) and low <= number <= high):
-        bounds = "" if low == -math.inf else f" from {low:g} to {high:g}"
-        raise DatasetError(f"{join(where, name)}: expected a finite number{bounds}, got {value!r:.60}")
-    return number
+def _number(record: Mapping[str, Any], name: str, where: str, low: float = -_MOST, high: float = _MOST) -> float:
+    value: Any = record.get(name)
+    if type(value) in (int, float) and low <= value <= high:  # NaN and infinities are not
+        return float(value)
+    bounds = "" if low == -_MOST else f" from {low:g} to {high:g}"
+    raise DatasetError(f"{join(where, name)}: expected a finite number{bounds}, got {value!r:.60}")
 
 
 def _check_origin(path: Path, kept: Origin, origin: Origin) -> None:
