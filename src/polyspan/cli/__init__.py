@@ -9,6 +9,7 @@ from polyspan.errors import PolyspanError
 
 COMMANDS = {
     "ask": "Answer a question with quotes from files and folders.",
+    "calibrate": "Fit a reader's probabilities and its no-answer threshold.",
     "compare": "Say what one file of predictions changes over another, and whether by chance.",
     "data": "Check, mend and convert datasets.",
     "distill": "Train a small reader on the answers of larger ones.",
