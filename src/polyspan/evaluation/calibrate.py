@@ -73,7 +73,7 @@ class Calibrated:
 def questions_to_ask(datasets: Datasets, stored: NativeSettings, language: str | None = None) -> list[Asked]:
     """What to ask a model of the settings ``stored``: each question alone and some among others.
 
-    A ``language``'s threshold needs no others. Neighbours take about as long, so that a progress bar tells the truth.
+    A ``language``'s threshold needs no others. They come mixed, so that a progress bar tells the truth.
 
     Raises, before anything is read:
         InputError: where the model never learnt to abstain, or ``language`` makes no sense.
