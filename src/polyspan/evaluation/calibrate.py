@@ -170,13 +170,7 @@ def calibrate(
     _check_language(language, stored)
     if not 0 < prior < 1:
         raise InputError(f"prior: expected a share of unanswerable questions above 0 and below 1, got {prior}")
-    _check_enough(
-        {
-            "questions with something to quote": (int(observed.alone.sum()), FEWEST_QUESTIONS),
-            "questions answered right": (int(observed.exact.sum()), FOLDS),
-            "answerable questions answered wrong": (int((~observed.unanswerable & ~observed.exact).sum()), FOLDS),
-        }
-    )
+    _check_enough(_needed(observed))
 
     def fit(seen: Observations) -> Fitted:
         kept = None if language is None else stored.confidence
@@ -199,6 +193,15 @@ def calibrate(
         {name: report(alone & (observed.dataset == name), dataset=name) for name in names},
         None if alone.all() else report(~alone, documents=f"2 to {MOST_DOCUMENTS}"),
     )
+
+
+def _needed(observed: Observations) -> dict[str, tuple[int, int]]:
+    """What a fit needs: how many there are of each, and how many there have to be."""
+    return {
+        "questions with something to quote": (int(observed.alone.sum()), FEWEST_QUESTIONS),
+        "questions answered right": (int(observed.exact.sum()), FOLDS),
+        "answerable questions answered wrong": (int((~observed.unanswerable & ~observed.exact).sum()), FOLDS),
+    }
 
 
 def _check_enough(found: Mapping[str, tuple[int, int]]) -> None:
