@@ -81,17 +81,24 @@ def test_calibrate_fits_for_the_prior_whatever_share_the_data_has() -> None:
     )
 
 
-def test_calibrate_probabilities_never_rise_where_the_null_score_does() -> None:
+def test_calibrate_probabilities_fall_with_null_score_windows_and_disagreement() -> None:
     observed = drawn(2_000)
-    backwards = replace(observed, features={**observed.features, "null_margin": -observed.null_margin})
-    found = fit_confidence(backwards)
-    assert "null_margin" not in found.unanswerable.terms
-    for confidence in (found, fit_confidence(observed)):
-        at = {name: np.full(50, column[0]) for name, column in observed.features.items()}
-        at["null_margin"] = np.linspace(-20, 20, 50)
-        unanswerable = confidence.unanswerable.probability(at)
-        assert (np.diff(unanswerable) >= 0).all()
-        assert (np.diff((1 - unanswerable) * confidence.exact.probability(at)) <= 0).all()
+    windows = np.where(observed.unanswerable, 0.0, np.random.default_rng(0).exponential(1.0, 2_000))
+    accidents = {
+        "null_margin": -observed.null_margin,
+        "log_windows": windows,
+        "agreement": np.exp(-windows),
+    }
+    doubts = {"null_margin": np.linspace(-20, 20, 50), "log_windows": np.linspace(0, 5, 50)}
+    doubts["agreement"] = np.linspace(1, 0, 50)
+    for accident, column in accidents.items():
+        confidence = fit_confidence(replace(observed, features={**observed.features, accident: column}))
+        assert accident not in confidence.unanswerable.terms
+        for name, values in doubts.items():
+            at = {**{other: np.full(50, column[0]) for other, column in observed.features.items()}, name: values}
+            unanswerable = confidence.unanswerable.probability(at)
+            assert (np.diff(unanswerable) >= 0).all()
+            assert (np.diff((1 - unanswerable) * confidence.exact.probability(at)) <= 0).all()
 
 
 @given(seed=st.integers(0, 50), size=st.integers(4, 60), prior=st.floats(0.05, 0.95))

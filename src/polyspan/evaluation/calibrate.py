@@ -37,6 +37,7 @@ Fitted = tuple[Confidence, float]
 FOLDS = 5
 FEWEST_QUESTIONS = 100
 _TRIED = 1_000  # thresholds
+_DOUBTS = {"null_margin": 1, "log_windows": 1, "agreement": -1}  # which way they speak against an answer
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,16 +100,18 @@ def questions_to_ask(datasets: Datasets, stored: NativeSettings, language: str |
 def fit_confidence(observed: Observations, prior: float = 0.5) -> Confidence:
     """The maps from features to probabilities, as if the share ``prior`` of all questions were unanswerable.
 
-    The probability that a question is unanswerable never falls, and that its best span is right never rises, as the
-    null margin rises and the other features stay. Raises InputError where a kind of question, or of outcome, is
-    missing.
+    With all other features fixed, the probability that there is no answer never falls, and that the best span is right
+    never rises, as the null margin rises, windows get more (the best of many is high by chance) or agree less. Data may
+    say otherwise by accident, where long contexts happen to be the answerable ones. Raises InputError where a kind of
+    question, or of outcome, is missing.
     """
     absent = observed.unanswerable
     answerable = observed.at(~absent)
     everywhere = np.ones(answerable.exact.size)
+    rightness = {name: -sign for name, sign in _DOUBTS.items()}
     return Confidence(
-        unanswerable=fit_logistic(observed.features, absent, prior_weights(absent, prior), {"null_margin": 1}),
-        exact=fit_logistic(answerable.features, answerable.exact, everywhere, {"null_margin": -1}),
+        unanswerable=fit_logistic(observed.features, absent, prior_weights(absent, prior), _DOUBTS),
+        exact=fit_logistic(answerable.features, answerable.exact, everywhere, rightness),
     )
 
 

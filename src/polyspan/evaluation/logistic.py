@@ -25,7 +25,7 @@ def fit_logistic(
     Minimises the sum of ``weights`` [n] x log loss plus half of ``PENALTY`` x the squared weights of the features (not
     of the bias), each feature scaled to a standard deviation of 1 (ridge, le Cessie and van Houwelingen, 1992); one
     that hardly varies is not blown up to that. A constant one, and one whose weight would contradict its entry in
-    ``signs`` (1: never falling, -1: never rising), is left out; with one sign, that is the constrained optimum.
+    ``signs`` (1: never falling, -1: never rising), is left out; with one such weight, that is the constrained optimum.
 
     Args:
         features: columns [n], by name.
