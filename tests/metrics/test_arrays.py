@@ -17,7 +17,7 @@ def test_arrays_take_lists_and_arrays_of_numbers() -> None:
 @pytest.mark.parametrize("values", [[], [[1.0]], 1.0, ["1"], [None], [[1.0], [1.0, 2.0]], None])
 def test_arrays_refuse_what_is_no_list_of_numbers(values: object) -> None:
     with pytest.raises(InputError, match="score: expected a non-empty list of numbers, got shape"):
-        numbers("score", values)  # type: ignore[arg-type]
+        numbers("score", values)  # type: ignore[arg-type] # texts, which it refuses
 
 
 @pytest.mark.parametrize(("value", "said"), [(math.nan, "nan"), (-0.5, "-0.5"), (1.5, "1.5"), (math.inf, "inf")])

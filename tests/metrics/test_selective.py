@@ -307,4 +307,4 @@ def test_selective_bins_refuse_senseless_options() -> None:
     with pytest.raises(InputError, match="bins: expected at least 1, got 0"):
         expected_calibration_error([0.5], [True], bins=0)
     with pytest.raises(InputError, match="binning: expected 'mass' or 'width', got 'size'"):
-        reliability([0.5], [True], binning="size")  # type: ignore[arg-type]
+        reliability([0.5], [True], binning="size")  # type: ignore[arg-type] # what it refuses
