@@ -30,9 +30,10 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 -- likewise
         if cmd_name not in COMMANDS:
             return None
-        command = getattr(import_module(f"polyspan.cli.{cmd_name}"), cmd_name)
+        name = cmd_name.replace("-", "_")
+        command = getattr(import_module(f"polyspan.cli.{name}"), name)
         if not isinstance(command, click.Command):
-            raise TypeError(f"polyspan.cli.{cmd_name} holds no command of that name")
+            raise TypeError(f"polyspan.cli.{name} holds no command of that name")
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 -- likewise
