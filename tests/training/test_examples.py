@@ -48,6 +48,11 @@ def training_set(*files: dict[str, Any], **more: Any) -> TrainingSet:
     return make_training_set(recipe_of(*files, **more), TOKENIZER, shown)
 
 
+def ids_of(recipe: Recipe) -> tuple[list[str], list[str]]:
+    own, made = read_examples(recipe.data[0], recipe)
+    return [one.id for one in own], [one.id for one in made]
+
+
 TEACHER = {"distillation": {"teachers": [{"model": "teacher"}]}}
 
 
@@ -88,6 +93,19 @@ def test_examples_weights_stand_at_the_windows_of_their_files(tmp_path: Path) ->
     assert {one.language for one in found.windows} == {"a", "c"}
 
 
+def test_examples_weigh_more_that_the_file_itself_calls_unanswerable(tmp_path: Path) -> None:
+    path = dataset(
+        tmp_path / "a.json", ("When?", "1874", 25), ("Who flew?", None, None), context=f"{CONTEXT} {CONTEXT}"
+    )
+    file = {"path": str(path), "weight": 0.5, "unanswerable_weight": 6}
+    found = training_set(file, unanswerable={"other_paragraph": 1.0, "removed_sentence": 1.0})
+    assert {one.question: weight for one, weight in zip(found.windows, found.weights, strict=True)} == {
+        "When?": 0.5,
+        "Who flew?": 3.0,
+    }
+    assert any(one.question == "When?" and one.is_unanswerable for one in found.windows)
+
+
 def test_examples_of_unlabelled_files_have_no_targets_and_no_checks(tmp_path: Path) -> None:
     path = dataset(tmp_path / "a.json", ("When?", "nonsense", 3), ("Who?", None, None))
     recipe = {"path": str(path), "labelled": False}
@@ -99,9 +117,9 @@ def test_examples_of_unlabelled_files_have_no_targets_and_no_checks(tmp_path: Pa
 def test_examples_made_unanswerable_teach_null(tmp_path: Path) -> None:
     path = dataset(tmp_path / "a.json", ("When?", "1874", 25))
     recipe = recipe_of({"path": str(path)}, unanswerable={"removed_sentence": 1.0}, seed=3)
-    assert [one.id for one in read_examples(recipe.data[0], recipe)] == ["0"]  # what is left is too short
+    assert ids_of(recipe) == (["0"], [])  # what is left is too short
     path = dataset(tmp_path / "a.json", ("When?", "1874", 25), context=f"{CONTEXT} {CONTEXT[31:]}")
-    assert [one.id for one in read_examples(recipe.data[0], recipe)] == ["0", "0#removed-sentence"]
+    assert ids_of(recipe) == (["0"], ["0#removed-sentence"])
     found = make_training_set(recipe, TOKENIZER, shown).windows
     assert {one.context for one in found} == {f"{CONTEXT} {CONTEXT[31:]}", f"{CONTEXT[31:]} {CONTEXT[31:]}"}
     for one in found:

@@ -279,6 +279,17 @@ def test_objective_weighs_labelled_unlabelled_and_unspoken_windows(student: Any)
     assert (taught - gold).abs().min() > 0.01
 
 
+def test_objective_leaves_unanswerable_windows_to_their_label_where_teachers_shall_not_speak(student: Any) -> None:
+    windows = [*windows_of(), *windows_of(labelled=False)]
+    batch = batch_of(windows)
+    pointer = pointing(STUDENT, "bridge", sure=3.0)
+    found = objective_of(pointer, distillation_loss_weight=0.3, unanswerable=False)(student, batch)
+    expected = objective_of(pointer, distillation_loss_weight=0.3)(student, batch)
+    assert expected[2] != gold_objective(student, batch)[2]
+    expected[2] = gold_objective(student, batch)[2]  # the one that is labelled as unanswerable
+    torch.testing.assert_close(found, expected)
+
+
 @pytest.mark.parametrize("loss", ["kl", "mse"])
 def test_objective_of_unspoken_windows_has_finite_gradients(student: Any, loss: str) -> None:
     batch = batch_of(windows_of(labelled=False))

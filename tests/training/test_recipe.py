@@ -123,8 +123,10 @@ def test_recipe_takes_what_is_written_and_its_defaults() -> None:
         ("patience", -1, r"patience .* at least 0, not 3, 4, -1 and 42"),
         ("seed", -1, r"seed at least 0, not 3, 4, 1 and -1"),
         ("dev", [], r"recipe: patience needs a dev file"),
-        ("data.0.weight", -1, r"recipe\.data\[0\]: the weight of a\.json must lie between 0 and 100, not -1"),
-        ("data.0.weight", 101, r"recipe\.data\[0\]: the weight of a\.json must lie between 0 and 100"),
+        ("data.0.weight", -1, r"recipe\.data\[0\]: the weights of a\.json must lie between 0 and 100, not \(-1\.0, 1"),
+        ("data.0.unanswerable_weight", 101, r"the weights of a\.json must lie between 0 and 100, not \(2\.0, 101"),
+        ("data.1.unanswerable_weight", 2, r"unanswerable_weight: b\.json\.gz is not labelled"),
+        ("data.0.weight", 101, r"recipe\.data\[0\]: the weights of a\.json must lie between 0 and 100"),
         ("windows.doc_stride", -1, r"recipe\.windows: max_question_len and step must be .* doc_stride at least 0"),
         ("batch.tokens", 0, r"recipe\.batch: a batch must hold at least one token"),
         ("unanswerable.other_paragraph", 2, r"recipe\.unanswerable: shares .*other_paragraph=2"),
@@ -157,6 +159,8 @@ def test_recipe_refuses_haystack1_of_unlabelled_files_and_of_languages() -> None
         parse_recipe(content)
     content["data"].pop()
     assert parse_recipe(content).distillation is not None
+    with pytest.raises(InputError, match="haystack1 is one of whole batches; leave unanswerable true"):
+        parse_recipe(altered("distillation.unanswerable", value=False, content=content))
     content["distillation"]["teachers"][0]["languages"] = ["de"]
     with pytest.raises(InputError, match="haystack1 knows a single teacher, without languages"):
         parse_recipe(content)

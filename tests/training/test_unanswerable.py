@@ -405,5 +405,6 @@ def test_unanswerable_of_a_file_depends_on_its_language(tmp_path: Path) -> None:
                 "unanswerable": {"negated_question": 1},
             }
         )
-        found[language] = [one.question for one in read_examples(recipe.data[0], recipe)]
-    assert found == {"en": ["Who was the first?", "Who was the last?"], "fr": ["Who was the first?"]}
+        _, made = read_examples(recipe.data[0], recipe)
+        found[language] = [one.question for one in made]
+    assert found == {"en": ["Who was the last?"], "fr": []}

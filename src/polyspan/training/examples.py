@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from polyspan.datasets import read_squad
 from polyspan.errors import DatasetError, InputError
-from polyspan.features import PairTokenizer, make_windows, span_targets
+from polyspan.features import NULL_TARGET, PairTokenizer, make_windows, span_targets
 from polyspan.training.recipe import DataFile, Recipe
 from polyspan.training.unanswerable import make_unanswerable
 from polyspan.types import Int32Array, QAExample, Span, Window
@@ -32,6 +32,11 @@ class TrainingWindow:
     context: str
     language: str
 
+    @property
+    def is_unanswerable(self) -> bool:
+        """Whether its label says that it holds no answer."""
+        return self.targets is not None and tuple(self.targets[0]) == NULL_TARGET
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainingSet:
@@ -47,8 +52,8 @@ class TrainingSet:
         return np.array([len(one.window.input_ids) for one in self.windows], np.int64)
 
 
-def read_examples(file: DataFile, recipe: Recipe) -> list[QAExample]:
-    """The questions of a data file, those made unanswerable behind them.
+def read_examples(file: DataFile, recipe: Recipe) -> tuple[list[QAExample], list[QAExample]]:
+    """The questions of a data file, and those made unanswerable.
 
     Raises:
         DatasetError: where the file is broken or holds an answer that does not stand in its context.
@@ -63,7 +68,7 @@ def read_examples(file: DataFile, recipe: Recipe) -> list[QAExample]:
                     f"{answer.start} of the context; see polyspan data check {file.path} --fix FIXED"
                 )
     made = make_unanswerable(examples, recipe.unanswerable, recipe.seed, file.language) if file.labelled else ()
-    return [*examples, *made]
+    return examples, list(made)
 
 
 def make_training_set(recipe: Recipe, tokenizer: PairTokenizer, progress: Progress[QAExample]) -> TrainingSet:
@@ -75,27 +80,32 @@ def make_training_set(recipe: Recipe, tokenizer: PairTokenizer, progress: Progre
     """
     windows: list[TrainingWindow] = []
     weights: list[float] = []
-    files = [(file, read_examples(file, recipe)) for file in recipe.data]
-    for file, examples in files:
-        found = _windows_of(progress(examples, len(examples), Path(file.path).name), file, recipe, tokenizer)
-        before = len(windows)
-        windows.extend(found)
-        weights.extend([file.weight] * (len(windows) - before))
+    files = [(file, *read_examples(file, recipe)) for file in recipe.data]
+    for file, own, made in files:
+        factors = [1.0 if one.answers else file.unanswerable_weight for one in own] + [1.0] * len(made)
+        shown = progress([*own, *made], len(factors), Path(file.path).name)
+        for factor, found in zip(factors, _windows_of(shown, file, recipe, tokenizer), strict=True):
+            windows.extend(found)
+            weights.extend([file.weight * factor] * len(found))
     if not windows:
         raise InputError("the data files give no window to learn from; are their contexts empty?")
-    return TrainingSet(windows, np.array(weights), tuple(len(examples) for _, examples in files))
+    return TrainingSet(windows, np.array(weights), tuple(len(own) + len(made) for _, own, made in files))
 
 
 def _windows_of(
     examples: Iterable[QAExample], file: DataFile, recipe: Recipe, tokenizer: PairTokenizer
-) -> Iterator[TrainingWindow]:
+) -> Iterator[list[TrainingWindow]]:
+    """The windows of each example that teach something."""
     context, tokens = None, tokenizer.encode("")
     for example in examples:
         if example.context != context:
             context, tokens = example.context, tokenizer.encode(example.context)
         question = tokenizer.encode(example.question).ids
         answers = [Span(answer.start, answer.start + len(answer.text)) for answer in example.answers]
-        for window in make_windows(question, tokens, tokenizer.template, recipe.windows):
-            targets = span_targets(window, answers) if file.labelled else None
-            if targets is None or len(targets):
-                yield TrainingWindow(window, targets, example.question, example.context, file.language)
+        cut = list(make_windows(question, tokens, tokenizer.template, recipe.windows))
+        targets = [span_targets(window, answers) if file.labelled else None for window in cut]
+        yield [
+            TrainingWindow(window, target, example.question, example.context, file.language)
+            for window, target in zip(cut, targets, strict=True)
+            if target is None or len(target)
+        ]

@@ -82,7 +82,8 @@ def gold_objective(model: Any, batch: MicroBatch) -> torch.Tensor:
 class DistillationObjective:
     """Teachers' distributions beside the gold answers, carried over from their tokenizers to the student's.
 
-    A window that no teacher speaks about has its gold answers alone, one without gold answers its teachers alone.
+    A window that no teacher speaks about, or that they shall not speak about, has its gold answers alone, one without
+    gold answers its teachers alone.
     For "haystack1" one teacher reads the student's own tokens, and every window has the mean of its micro-batch, for
     that loss is one of whole batches, their padding included. For "none" there are gold answers alone. A lesson adds
     what a teacher's inner layers teach.
@@ -127,6 +128,8 @@ class DistillationObjective:
         mass = np.zeros((2, *batch.allowed.shape))
         spoken = np.zeros(len(batch.windows), np.float32)
         for row, one in enumerate(batch.windows):
+            if not is_taught(one, self._settings):
+                continue
             said = [(teacher.spec.weight, found) for teacher in self._teachers if (found := teacher.prediction(one))]
             carried = [_carried(found, one.window) for _, found in said]
             places = [0, *range(one.window.context_start, one.window.context_start + len(one.window.offsets))]
@@ -139,6 +142,11 @@ class DistillationObjective:
         taught[:, spoken == 0] = 0.0
         device = batch.allowed.device
         return taught.to(device), torch.from_numpy(spoken).to(device)
+
+
+def is_taught(window: TrainingWindow, settings: Distillation) -> bool:
+    """Whether teachers are asked about a window."""
+    return settings.unanswerable or not window.is_unanswerable
 
 
 def _carried(prediction: Prediction, window: Window) -> Any:

@@ -24,21 +24,26 @@ _VARIABLE = re.compile(r"\$\{(\w+)\}")
 class DataFile:
     """A file of questions in SQuAD's JSON.
 
-    ``weight`` is how often each of its windows comes in an epoch, on average. ``labelled`` False leaves its answers
-    out, so that only teachers speak. ``source`` and ``licence`` go into the model's card.
+    ``weight`` is how often each of its windows comes in an epoch, on average, and ``unanswerable_weight`` multiplies it
+    for the questions that the file itself says have no answer. ``labelled`` False leaves its answers out, so that only
+    teachers speak. ``source`` and ``licence`` go into the model's card.
     """
 
     path: str
     language: str = ""
     weight: float = 1.0
+    unanswerable_weight: float = 1.0
     labelled: bool = True
     source: str = ""
     licence: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse negative weights."""
-        if not 0 <= self.weight <= 100:
-            raise InputError(f"the weight of {self.path} must lie between 0 and 100, not {self.weight}")
+        """Refuse negative weights, and those that nothing has."""
+        weights = self.weight, self.unanswerable_weight
+        if not all(0 <= weight <= 100 for weight in weights):
+            raise InputError(f"the weights of {self.path} must lie between 0 and 100, not {weights}")
+        if self.unanswerable_weight != 1 and not self.labelled:
+            raise InputError(f"unanswerable_weight: {self.path} is not labelled, so no question of it is unanswerable")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,13 +137,15 @@ class Distillation:
     ``loss`` "kl" compares distributions, also across tokenizers; "mse" logits, and "haystack1" is the formula of
     Haystack 1 with its faults: both need the student's own tokenizer. "none" compares no answers: beside
     ``intermediate`` there are gold answers at most. ``distillation_loss_weight``, 0 to 1, is the teachers' share of
-    the loss beside the gold answers.
+    the loss beside the gold answers. ``unanswerable`` False leaves windows whose label says that they hold no answer
+    to that label alone: for teachers that abstain worse than they answer.
     """
 
     teachers: tuple[TeacherSpec, ...]
     loss: Literal["kl", "mse", "haystack1", "none"] = "kl"
     temperature: float = 1.0
     distillation_loss_weight: float = 0.5
+    unanswerable: bool = True
     intermediate: Intermediate | None = None
 
     def __post_init__(self) -> None:
@@ -152,6 +159,8 @@ class Distillation:
             )
         if self.loss == "none" and self.intermediate is None:
             raise InputError("loss none leaves nothing to learn from teachers; give intermediate, or take loss kl")
+        if self.loss == "haystack1" and not self.unanswerable:
+            raise InputError("loss haystack1 is one of whole batches; leave unanswerable true, or take loss kl")
         if len(self.teachers) > 1 or self.teachers[0].languages:
             if self.loss == "haystack1":
                 raise InputError("loss haystack1 knows a single teacher, without languages; name one, or take loss kl")

@@ -19,7 +19,7 @@ from polyspan.backends import BackendOptions, ModelFolder, NativeSettings, find_
 from polyspan.backends.torch import open_tokenizer, save_model
 from polyspan.datasets import file_signature, read_squad, write_json
 from polyspan.errors import DatasetError, InputError, ModelError
-from polyspan.features import NULL_TARGET, PairTokenizer
+from polyspan.features import PairTokenizer
 from polyspan.training.card import run_card
 from polyspan.training.checkpoint import Progress, read_progress
 from polyspan.training.development import dev_mean, dev_reports
@@ -28,7 +28,7 @@ from polyspan.training.examples import TrainingSet, make_training_set
 from polyspan.training.intermediate import Lesson, make_lesson
 from polyspan.training.loop import Loop, RunSettings
 from polyspan.training.model import LESSON, open_model, open_student, own_weights
-from polyspan.training.objective import DistillationObjective, Objective, gold_objective
+from polyspan.training.objective import DistillationObjective, Objective, gold_objective, is_taught
 from polyspan.training.recipe import Recipe, TeacherSpec, as_mapping
 from polyspan.training.teacher import Teacher, have_same_tokens
 
@@ -224,7 +224,8 @@ def _check_tokens(recipe: Recipe, training: TrainingSet, tokenizer: PairTokenize
 
 def _ask_teachers(loop: Loop, teachers: Sequence[Teacher], progress: Progress) -> None:
     """Let the teachers read what comes in this epoch; one process reads for all."""
-    began, windows = time.monotonic(), loop.windows(progress.epoch)
+    began, settings = time.monotonic(), loop.recipe.distillation
+    windows = [one for one in loop.windows(progress.epoch) if settings is not None and is_taught(one, settings)]
     for teacher in teachers:
         if loop.accelerator.is_main_process:
             teacher.read_all(windows, _bars(loop.settings.show_progress))
@@ -263,7 +264,7 @@ def _finish_epoch(
 
 
 def _has_null_targets(training: TrainingSet) -> bool:
-    return any(one.targets is not None and tuple(one.targets[0]) == NULL_TARGET for one in training.windows)
+    return any(one.is_unanswerable for one in training.windows)
 
 
 def _is_done(progress: Progress, recipe: Recipe) -> bool:
