@@ -11,6 +11,7 @@ COMMANDS = {
     "ask": "Answer a question with quotes from files and folders.",
     "calibrate": "Fit a reader's probabilities and its no-answer threshold.",
     "compare": "Say what one file of predictions changes over another, and whether by chance.",
+    "cross-lingual": "Score a reader on questions of one language and contexts of another.",
     "data": "Check, mend and convert datasets.",
     "distill": "Train a small reader on the answers of larger ones.",
     "evaluate": "Run a reader over datasets and score it.",
