@@ -3,7 +3,8 @@
     python benchmarks/distillation.py STUDENT TEACHER --data TRAIN.json --dev DEV.json
 
 Each seed draws its own questions. Both contestants learn from them in the same order with the same settings; the
-teacher, a reader with another tokenizer perhaps, was trained before.
+teacher, a reader with another tokenizer perhaps, was trained before. With ``--answerable`` it does not speak about
+windows that are labelled as unanswerable.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from polyspan.datasets import read_squad, write_squad
 from polyspan.features import WindowSettings
 from polyspan.training import Recipe, RunSettings, train
 from polyspan.training.batches import BatchSettings
+from polyspan.training.development import dev_mean, dev_reports
 from polyspan.training.recipe import DataFile, Distillation, Optimisation, TeacherSpec
 from polyspan.types import QAExample
 
@@ -33,12 +35,12 @@ def sample(paths: list[Path], questions: int, longest: int, seed: int) -> list[Q
     return [whole[number] for number in sorted(chosen)]
 
 
-def mean_f1(recipe: Recipe, folder: Path, cache: Path) -> dict[str, float]:
-    """What the run's last epoch reaches on each development file, and on average."""
-    report = train(recipe, folder, RunSettings(cache=cache))
-    last = report.dev[-1]
-    scores = {Path(path).name: scores.get("best_f1", scores["f1"]) for path, scores in last["files"].items()}
-    return {**scores, "mean": last["mean_f1"]}
+def mean_f1(recipe: Recipe, dev: list[Path], folder: Path, cache: Path) -> dict[str, float]:
+    """What the run's last weights reach on each development file, and on average."""
+    train(recipe, folder, RunSettings(cache=cache))
+    reports = dev_reports(folder, [DataFile(str(path)) for path in dev], recipe.windows)
+    scores = {Path(path).name: one.scores.get("best_f1", one.scores["f1"]) for path, one in reports.items()}
+    return {**scores, "mean": dev_mean(reports)}
 
 
 def main() -> None:
@@ -47,7 +49,6 @@ def main() -> None:
     alone = Recipe(
         model=str(given.student),
         data=(DataFile("", "en"),),
-        dev=tuple(DataFile(str(path)) for path in given.dev),
         epochs=given.epochs,
         precision="bfloat16",
         windows=WindowSettings(max_seq_len=256),
@@ -55,7 +56,8 @@ def main() -> None:
         optimisation=Optimisation(learning_rate=1.5e-4, head_rate=5.0, freeze=("word_embeddings",)),
     )
     teacher = TeacherSpec(str(given.teacher), precision="bfloat16")
-    taught = replace(alone, distillation=Distillation((teacher,), temperature=2.0, distillation_loss_weight=0.75))
+    settings = Distillation((teacher,), "kl", 2.0, 0.75, unanswerable=not given.answerable)
+    taught = replace(alone, distillation=settings)
     found: dict[str, list[Mapping[str, float]]] = {"alone": [], "taught": []}
     for seed in range(given.seeds):
         with tempfile.TemporaryDirectory() as scratch:
@@ -63,8 +65,8 @@ def main() -> None:
             write_squad(data, sample(given.data, given.questions, given.longest, seed))
             for name, recipe in (("alone", alone), ("taught", taught)):
                 own = replace(recipe, seed=seed, data=(DataFile(str(data), "en"),))
-                found[name].append(mean_f1(own, Path(scratch) / name, Path(scratch) / "cache"))
-                print(f"seed {seed}, {name}: {found[name][-1]}")
+                found[name].append(mean_f1(own, given.dev, Path(scratch) / name, Path(scratch) / "cache"))
+                print(f"seed {seed}, {name}: {found[name][-1]}", flush=True)
     gains = [b["mean"] - a["mean"] for a, b in zip(found["alone"], found["taught"], strict=True)]
     write_result(
         given.out,
@@ -89,6 +91,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--questions", type=int, default=2_000)
     parser.add_argument("--longest", type=int, default=500, help="characters of a context at most")
     parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--answerable", action="store_true", help="the teacher speaks about answerable windows only")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--out", type=Path, default=RESULT)
     return parser.parse_args()
