@@ -3,6 +3,7 @@
 import hashlib
 import json
 import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -263,6 +264,34 @@ def test_evaluate_of_several_datasets_reports_each_and_all(polyspan_here: Run, d
     other = write(tmp_path / "other.json", OSLO, {**FIND[0], "id": "again"})
     assert polyspan_here("evaluate", "m", dataset, other, "--predictions", said).returncode == 0
     assert json.loads(said.read_text()) == {"oslo": "Oslo", "rome": "", "anna": "Anna", "again": "Oslo"}
+
+
+@pytest.mark.usefixtures("scorer")
+def test_evaluate_draws_all_datasets_together(polyspan_here: Run, dataset: Path, tmp_path: Path) -> None:
+    second = write(tmp_path / "second.json", "in der Oslo", FIND[0] | {"answers": [{"text": "in", "answer_start": 0}]})
+    report, plots, said = tmp_path / "report.html", tmp_path / "plots", tmp_path / "out"
+    options = ("--regime", "mlqa-extended", "--prior", "0.5", "--json", "--report", report, "--plots", plots)
+    result = polyspan_here("evaluate", "m", dataset, f"{second}:de", "--out", said, *options)
+    names = [one["signature"]["dataset"] for one in json.loads(result.stdout)]
+    assert names == ["dataset.json", "second.json", "2 files"]
+    assert result.stderr.count("second.json: all questions are answerable, so --prior does not count there") == 1
+    html = report.read_text(encoding="utf-8")
+    assert all(f'<th scope="row">{name}</th>' in html for name in names)
+    assert (plots / "datasets.png").read_bytes().startswith(b"\x89PNG")
+    assert html.count("data:image/png;base64,") == 4
+
+
+def test_evaluate_refuses_to_draw_before_it_reads(
+    polyspan_here: Run, scorer: FakeScorer, dataset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = polyspan_here("evaluate", "m", dataset, "--report", dataset / "report.html")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "dataset.json: cannot be written: " in result.stderr
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    result = polyspan_here("evaluate", "m", dataset, "--plots", dataset.parent)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert 'pip install "polyspan[plots]"' in result.stderr
+    assert scorer.batches == []
 
 
 def test_evaluate_refuses_regimes_before_it_reads(

@@ -1,6 +1,7 @@
 import gzip
 import json
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -189,6 +190,47 @@ def test_score_weights_selective_scores_to_a_prior(polyspan_here: Run, dataset: 
     assert report["scores"]["accuracy"] == pytest.approx(0.75)  # half of all rightly abstained, a quarter answered
     assert report["signature"]["prior"] == 0.5
     assert polyspan_here("score", folder, dataset, *options, "1.5").returncode == 2
+
+
+def test_score_draws_kept_predictions(polyspan_here: Run, dataset: Path, tmp_path: Path) -> None:
+    folder, report, plots = keep(tmp_path, dataset, *ROWS), tmp_path / "new" / "report.html", tmp_path / "plots"
+    plain = polyspan_here("score", folder, dataset)
+    drawn = polyspan_here("score", folder, dataset, "--report", report, "--plots", plots)
+    assert (drawn.returncode, drawn.stdout, drawn.stderr) == (0, plain.stdout, "")
+    assert {path.name for path in plots.iterdir()} == {"risk-coverage.png", "reliability.png", "thresholds.png"}
+    assert [path.name for path in report.parent.iterdir()] == ["report.html"]
+    html = report.read_text(encoding="utf-8")
+    exact = json.loads(polyspan_here("score", folder, dataset, "--json").stdout)["scores"]["exact"]
+    assert f"<b>{exact:.2f}</b>" in html
+    assert ">What does it have?</h3>" in html
+    assert html.count("data:image/png;base64,") == 3
+    part = keep(tmp_path / "part", dataset, *ROWS[:2])
+    again = polyspan_here("score", part, dataset, "--allow-missing", "--prior", "0.25", "--report", report)
+    assert again.returncode == 0
+    assert "2 questions, 1 of them unanswerable, probabilities and thresholds for a prior of 0.25" in report.read_text()
+
+
+def test_score_refuses_to_draw_what_it_cannot(
+    polyspan_here: Run, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, texts = keep(tmp_path, dataset, *ROWS), write(tmp_path, RIGHT)
+    absent = tmp_path / "absent.json"  # it is not even opened
+    for arguments, message in (
+        ((texts, absent, "--report", "r.html"), "predictions.json: it holds no probabilities"),
+        ((texts, absent, "--plots", "plots"), "give predictions that polyspan evaluate --out kept"),
+        ((folder, absent, "--report", dataset / "r.html"), "dataset.json: cannot be written: "),
+        ((folder, absent, "--plots", dataset / "plots"), "plots: cannot be written: "),
+        ((folder, dataset, "--report", tmp_path), "is a directory"),
+    ):
+        result = polyspan_here("score", *arguments)
+        assert (result.returncode, result.stdout) == (2, "")
+        assert message in result.stderr
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    for option in ("--report", "--plots"):
+        result = polyspan_here("score", folder, absent, option, tmp_path / "new" / "out")
+        assert (result.returncode, result.stdout) == (2, "")
+        assert 'pip install "polyspan[plots]"' in result.stderr
+        assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,15 @@ from polyspan.evaluation.reports import (
     Answered,
     Questions,
     answered_by,
+    complete_reports,
     counted,
+    grade_predictions,
     grade_texts,
     pool,
     read_questions,
     score_predictions,
     score_texts,
+    selective_report,
 )
 from polyspan.metrics import score_squad1, score_squad2
 from polyspan.types import GoldAnswer, QAExample
@@ -162,6 +165,37 @@ def test_reports_selective_knows_languages_and_priors() -> None:
 def test_reports_selective_leaves_out_no_answer_without_unanswerable_questions() -> None:
     scores = score_predictions("selective", answered("de", ROWS[:1], EXAMPLES[:1])).scores
     assert (scores["coverage_at_95"], "no_answer_f1" in scores) == (1, False)
+
+
+def test_reports_grades_are_what_the_selective_report_is_made_of() -> None:
+    graded = grade_predictions(answered("de"), 0.75)
+    assert graded.right.tolist() == [True, True, False, False]
+    assert graded.probability.tolist() == [0.75, 0.75, 0.5, 0.5]
+    assert graded.abstained.tolist() == [False, True, True, False]
+    assert graded.unanswerable.tolist() == [False, True, False, True]
+    assert graded.weights is not None
+    assert graded.weights.tolist() == [0.5, 1.5, 0.5, 1.5]
+    assert (graded.regime, graded.normaliser, graded.threshold) == ("mlqa-extended", "mlqa-extended-de", 0.5)
+    assert selective_report(graded) == score_predictions("selective", answered("de"), prior=0.75)
+    part = grade_predictions(answered(rows=ROWS[1:]), allow_missing=True)
+    assert [example.id for example in part.questions.examples] == [row.id for row in part.rows] == ["2", "3", "4"]
+    assert (part.settings, part.weights, part.regime) == ({"missing": 1}, None, "squad")
+
+
+def test_reports_are_completed_by_those_that_are_missing() -> None:
+    alone = complete_reports({}, answered("de"))
+    assert alone.reports == {name: score_predictions(name, answered("de")) for name in ("selective", "squad")}
+    assert (alone.regime, alone.main, alone.dataset, alone.language) == (
+        "squad",
+        alone.reports["squad"],
+        "four.json",
+        "de",
+    )
+    given = {name: score_predictions(name, answered("de"), prior=0.5) for name in ("selective", "mlqa", "squad")}
+    complete = complete_reports(given, answered("de"), 0.5)
+    assert (complete.reports, complete.regime, complete.selective) == (given, "mlqa", given["selective"])
+    both = complete_reports({}, pool([answered("de"), answered("es")]))
+    assert (both.dataset, both.language) == ("2 files", "")
 
 
 def test_reports_allow_missing_predictions_on_demand() -> None:

@@ -10,8 +10,8 @@ import click
 
 from polyspan.backends import find_model
 from polyspan.backends.digest import model_digest
-from polyspan.cli.output import notice, print_reports, progress
-from polyspan.cli.scoring import chosen_regimes, dataset_and_language, report, report_options
+from polyspan.cli.output import notice, progress
+from polyspan.cli.scoring import check_figures, chosen_regimes, dataset_and_language, present, report_options
 from polyspan.datasets import write_json
 from polyspan.errors import InputError
 from polyspan.evaluation import (
@@ -23,7 +23,6 @@ from polyspan.evaluation import (
     as_predictions,
     counted,
     origin_of,
-    pool,
     predict,
     predictions_file,
     read_questions,
@@ -61,6 +60,7 @@ def evaluate(model: str, datasets: tuple[str, ...], **given: Any) -> None:
     regimes = chosen_regimes(given["regimes"])
     asked = [read_questions(*dataset_and_language(text, given["language"])) for text in datasets]
     _check(asked, regimes, given)
+    check_figures(given)
     reader = Reader.from_pretrained(model)
     weights = model_digest(find_model(model)) if given["out"] else ""
     answered = [_answer(reader, questions, weights, given) for questions in asked]
@@ -70,9 +70,7 @@ def evaluate(model: str, datasets: tuple[str, ...], **given: Any) -> None:
     if given["na_probs"]:
         margins = [one.predictions.values() for one in answered if one.threshold is not None]
         write_json(given["na_probs"], {row.id: row.null_margin for rows in margins for row in rows})
-    if len(answered) > 1:
-        answered.append(pool(answered))
-    print_reports([report(regime, one, given["prior"]) for one in answered for regime in regimes], given["as_json"])
+    present(answered, regimes, given)
 
 
 def _check(asked: Sequence[Questions], regimes: Sequence[str], given: dict[str, Any]) -> None:

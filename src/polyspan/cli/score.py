@@ -6,11 +6,10 @@ from typing import Any
 import click
 
 from polyspan.cli.output import print_reports
-from polyspan.cli.scoring import chosen_regimes, read_kept_of, report, report_options
+from polyspan.cli.scoring import check_figures, chosen_regimes, present, read_kept_of, report_options
 from polyspan.datasets import read_na_probs, read_predictions
 from polyspan.errors import InputError
-from polyspan.evaluation import SELECTIVE, Questions, answered_by, is_kept, read_questions, score_texts
-from polyspan.types import Report
+from polyspan.evaluation import SELECTIVE, answered_by, is_kept, read_questions, score_texts
 
 
 @click.command()
@@ -30,33 +29,35 @@ def score(predictions: Path, dataset: Path, **given: Any) -> None:
     probabilities of kept predictions are worth.
     """
     regimes = chosen_regimes([*given["regimes"], *(["squad1"] if given["squad1"] else [])])
-    questions = read_questions(dataset, given["language"])
-    reports = _kept_reports if is_kept(predictions) else _text_reports
-    print_reports(reports(regimes, predictions, dataset, questions, given), given["as_json"])
+    if is_kept(predictions):
+        _score_kept(regimes, predictions, dataset, given)
+    else:
+        _score_texts(regimes, predictions, dataset, given)
 
 
-def _kept_reports(
-    regimes: list[str], path: Path, dataset: Path, questions: Questions, given: dict[str, Any]
-) -> list[Report]:
+def _score_kept(regimes: list[str], path: Path, dataset: Path, given: dict[str, Any]) -> None:
     if given["na_probs"] is not None or given["na_threshold"] is not None:
         raise InputError(
             f"{path}: kept predictions bring their null margins and threshold along; leave --na-probs and "
             "--na-threshold out"
         )
-    answered = answered_by(read_kept_of(path, dataset), questions)
-    return [report(regime, answered, given["prior"], allow_missing=given["allow_missing"]) for regime in regimes]
+    check_figures(given)
+    questions = read_questions(dataset, given["language"])
+    present([answered_by(read_kept_of(path, dataset), questions)], regimes, given)
 
 
-def _text_reports(regimes: list[str], path: Path, _: Path, questions: Questions, given: dict[str, Any]) -> list[Report]:
-    if SELECTIVE in regimes:
+def _score_texts(regimes: list[str], path: Path, dataset: Path, given: dict[str, Any]) -> None:
+    if SELECTIVE in regimes or given["report"] or given["plots"]:
         raise InputError(
-            f"{path}: it holds no probabilities, which selective scores need; give predictions that polyspan evaluate "
-            "--out kept"
+            f"{path}: it holds no probabilities, which selective scores need, nor null margins and places in contexts, "
+            "which --report and --plots need too; give predictions that polyspan evaluate --out kept"
         )
+    questions = read_questions(dataset, given["language"])
     texts = read_predictions(path)
     na_probs = None if given["na_probs"] is None else read_na_probs(given["na_probs"])
     threshold = 1.0 if given["na_threshold"] is None else given["na_threshold"]
-    return [
+    reports = [
         score_texts(regime, questions, texts, na_probs, threshold, allow_missing=given["allow_missing"])
         for regime in regimes
     ]
+    print_reports(reports, given["as_json"])

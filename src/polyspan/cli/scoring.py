@@ -1,14 +1,33 @@
-"""What ``polyspan evaluate``, ``score`` and ``compare`` share: regimes, languages and files of predictions."""
+"""What ``polyspan evaluate``, ``score`` and ``compare`` share: regimes, languages, files of predictions, reports."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any
 
 import click
 
-from polyspan.cli.output import notice
-from polyspan.evaluation import SELECTIVE, TEXT_REGIMES, Answered, Kept, predictions_file, read_kept, score_predictions
-from polyspan.types import Report
+from polyspan.cli.output import notice, print_reports
+from polyspan.datasets.writing import write_text
+from polyspan.errors import InputError
+from polyspan.evaluation import (
+    SELECTIVE,
+    TEXT_REGIMES,
+    Answered,
+    Kept,
+    Scored,
+    complete_reports,
+    draw_plots,
+    explore_thresholds,
+    html_report,
+    pool,
+    predictions_file,
+    read_kept,
+    score_predictions,
+    write_plot,
+)
+from polyspan.evaluation.figures import draw_png
 
 Command = Callable[..., None]
 
@@ -16,7 +35,7 @@ _LANGUAGE = re.compile("[a-z]{2,3}")
 
 
 def report_options(command: Command) -> Command:
-    """The options that say which reports are made, and how they are printed."""
+    """The options that say which reports are made, and how they are printed and shown."""
     for option in reversed(
         (
             click.option(
@@ -31,6 +50,16 @@ def report_options(command: Command) -> Command:
                 "--prior",
                 type=click.FloatRange(0, 1),
                 help="The share of unanswerable questions that selective scores are for.  [default: the dataset's]",
+            ),
+            click.option(
+                "--report",
+                type=click.Path(path_type=Path, dir_okay=False),
+                help="Write scores, plots and the worst errors to this HTML file.",
+            ),
+            click.option(
+                "--plots",
+                type=click.Path(path_type=Path, file_okay=False),
+                help="Write the plots as PNG files into this folder.",
             ),
             click.option("--json", "as_json", is_flag=True, help="Print the report as JSON; several as a list."),
         )
@@ -62,11 +91,55 @@ def read_kept_of(path: Path, dataset: Path) -> Kept:
     return read_kept(predictions_file(path, dataset.name) if path.is_dir() else path)
 
 
-def report(regime: str, answered: Answered, prior: float | None, *, allow_missing: bool = False) -> Report:
-    """The report of predictions under a regime; a notice where a prior makes no sense."""
+def check_figures(given: dict[str, Any]) -> None:
+    """Refuse, before anything is read, a report or plots that could not be drawn or written."""
+    folders = [folder for folder in (given["report"] and given["report"].parent, given["plots"]) if folder]
+    if folders:
+        draw_png(1, 1, lambda _: None)
+    for folder in folders:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            raise InputError(
+                f"{folder}: cannot be written: {error.strerror or error}; choose another folder"
+            ) from error
+
+
+def present(answered: Sequence[Answered], regimes: Iterable[str], given: dict[str, Any]) -> None:
+    """Print the reports of datasets, and of all questions together where there are several; draw what is asked for."""
+    sets = [*answered, pool(answered)] if len(answered) > 1 else answered
+    allow_missing = given.get("allow_missing", False)
+    priors = [_prior(one, given["prior"]) for one in sets]
+    reports = [
+        {regime: score_predictions(regime, one, prior=prior, allow_missing=allow_missing) for regime in regimes}
+        for one, prior in zip(sets, priors, strict=True)
+    ]
+    print_reports([report for own in reports for report in own.values()], given["as_json"])
+    if given["report"] or given["plots"]:
+        *parts, whole = (
+            complete_reports(own, one, prior, allow_missing=allow_missing)
+            for own, one, prior in zip(reports, sets, priors, strict=True)
+        )
+        _write_figures(whole, parts or [whole], given)
+
+
+def _write_figures(whole: Scored, parts: Sequence[Scored], given: dict[str, Any]) -> None:
+    thresholds = explore_thresholds(whole.graded)
+    plots = draw_plots(whole, parts, thresholds)
+    if given["plots"]:
+        for plot in plots:
+            write_plot(given["plots"] / f"{plot.name}.png", plot)
+    if given["report"]:
+        write_text(given["report"], [html_report(whole, parts, thresholds, plots)])
+
+
+def _prior(answered: Answered, prior: float | None) -> float | None:
+    """The prior of the selective scores; none, with a notice, where it makes no sense."""
     kinds = {bool(example.answers) for example in answered.questions.examples}
-    if regime == SELECTIVE and prior is not None and len(kinds) == 1:
-        kind = "answerable" if kinds.pop() else "unanswerable"
-        notice(f"{answered.questions.source['dataset']}: all questions are {kind}, so --prior does not count there")
-        prior = None
-    return score_predictions(regime, answered, prior=prior, allow_missing=allow_missing)
+    if prior is None or len(kinds) > 1:
+        return prior
+    kind = "answerable" if kinds.pop() else "unanswerable"
+    notice(f"{answered.questions.source['dataset']}: all questions are {kind}, so --prior does not count there")
+    return None

@@ -9,6 +9,8 @@ from polyspan.evaluation.evaluate import (
     reading_options,
     threshold_of,
 )
+from polyspan.evaluation.html import html_report
+from polyspan.evaluation.plots import Plot, draw_plots, write_plot
 from polyspan.evaluation.predictions import (
     Kept,
     Origin,
@@ -24,14 +26,19 @@ from polyspan.evaluation.reports import (
     SELECTIVE,
     TEXT_REGIMES,
     Answered,
+    Graded,
     Questions,
+    Scored,
     answered_by,
+    complete_reports,
     counted,
+    grade_predictions,
     pool,
     read_questions,
     score_predictions,
     score_texts,
 )
+from polyspan.evaluation.thresholds import Thresholds, explore_thresholds
 
 __all__ = [
     "SELECTIVE",
@@ -40,16 +47,25 @@ __all__ = [
     "ChangedQuestion",
     "Comparison",
     "Evaluation",
+    "Graded",
     "Kept",
     "Origin",
+    "Plot",
     "Prediction",
     "Questions",
+    "Scored",
+    "Thresholds",
     "answered_by",
     "append",
     "as_predictions",
     "compare",
+    "complete_reports",
     "counted",
+    "draw_plots",
     "evaluate",
+    "explore_thresholds",
+    "grade_predictions",
+    "html_report",
     "is_kept",
     "origin_of",
     "pool",
@@ -62,4 +78,5 @@ __all__ = [
     "score_predictions",
     "score_texts",
     "threshold_of",
+    "write_plot",
 ]

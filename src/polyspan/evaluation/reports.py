@@ -6,6 +6,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from polyspan.datasets import file_signature, read_squad
 from polyspan.errors import DatasetError, InputError
 from polyspan.evaluation.predictions import LARGEST_MARGIN, Kept, Prediction
@@ -26,9 +28,10 @@ from polyspan.metrics import (
     score_squad2,
     selective_scores,
 )
+from polyspan.metrics.arrays import Flags, Floats
 from polyspan.types import QAExample, Report
 
-ACCURACIES = (0.8, 0.9, 0.95)
+COVERAGES = {f"coverage_at_{100 * accuracy:.0f}": accuracy for accuracy in (0.8, 0.9, 0.95)}
 SELECTIVE = "selective"
 
 
@@ -89,6 +92,81 @@ class Answered:
     questions: Questions
     predictions: Mapping[str, Prediction]
     threshold: float | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Graded:
+    """Predictions compared with the gold answers, one row for each of n questions that have one.
+
+    ``right`` [n] says whether what was shown, an answer or the abstention, is exactly right; texts were compared under
+    ``regime``, one of the ``TEXT_REGIMES``. ``weights`` [n] say how many questions each stands for (None: itself),
+    ``threshold`` is that of ``Answered``, and ``settings`` are what a signature says of missing rows and weights.
+    """
+
+    questions: Questions
+    rows: Sequence[Prediction]
+    threshold: float | None
+    regime: str
+    right: Flags
+    weights: Floats | None
+    settings: Mapping[str, float]
+
+    @property
+    def probability(self) -> Floats:
+        """The reader's own probabilities [n], 0 to 1, that what it showed is exactly right."""
+        return np.array([row.probability for row in self.rows])
+
+    @property
+    def abstained(self) -> Flags:
+        """Whether the reader showed no answer [n]."""
+        return np.array([row.abstained for row in self.rows])
+
+    @property
+    def unanswerable(self) -> Flags:
+        """Whether there is no gold answer [n]."""
+        return np.array([not example.answers for example in self.questions.examples])
+
+    @property
+    def normaliser(self) -> str:
+        """How the texts were compared, as signatures say it."""
+        return normaliser_name(self.questions.regimes(TEXT_REGIMES[self.regime].comparison))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scored:
+    """The graded predictions on a dataset, or on several pooled, with reports by regime.
+
+    Among these are ``SELECTIVE`` and at least one of the ``TEXT_REGIMES``.
+    """
+
+    graded: Graded
+    reports: Mapping[str, Report]
+
+    @property
+    def regime(self) -> str:
+        """The first regime that compares texts."""
+        return next(regime for regime in self.reports if regime != SELECTIVE)
+
+    @property
+    def main(self) -> Report:
+        """That regime's report."""
+        return self.reports[self.regime]
+
+    @property
+    def selective(self) -> Report:
+        """What the probabilities are worth."""
+        return self.reports[SELECTIVE]
+
+    @property
+    def dataset(self) -> str:
+        """The dataset's name."""
+        return str(self.graded.questions.source["dataset"])
+
+    @property
+    def language(self) -> str:
+        """The language of the answers, if all have the same; else ""."""
+        languages = set(self.graded.questions.languages)
+        return languages.pop() if len(languages) == 1 else ""
 
 
 def read_questions(path: Path, language: str = "") -> Questions:
@@ -187,7 +265,7 @@ def score_predictions(
     ``score_texts`` raises, and InputError for a prior that the questions cannot be weighted to.
     """
     if regime == SELECTIVE:
-        return _selective(answered, prior, allow_missing=allow_missing)
+        return selective_report(grade_predictions(answered, prior, allow_missing=allow_missing))
     questions, rows = answered.questions, answered.predictions
     best = {key: row.text for key, row in rows.items()}
     if TEXT_REGIMES[regime].rules == "squad1":
@@ -207,6 +285,22 @@ def score_predictions(
     return replace(report, scores={**report.scores, **thresholds}, signature=signature)
 
 
+def complete_reports(
+    reports: Mapping[str, Report], answered: Answered, prior: float | None = None, *, allow_missing: bool = False
+) -> Scored:
+    """The ``reports`` on predictions, by regime, with those that plots and an HTML report need besides.
+
+    These are the selective one, and SQuAD 2.0's where there is no other. Raises what ``score_predictions`` raises.
+    """
+    graded = grade_predictions(answered, prior, allow_missing=allow_missing)
+    found = dict(reports)
+    if SELECTIVE not in found:
+        found[SELECTIVE] = selective_report(graded)
+    if len(found) == 1:
+        found["squad"] = score_predictions("squad", answered, allow_missing=allow_missing)
+    return Scored(graded, found)
+
+
 def grade_texts(regime: str, questions: Questions, texts: Mapping[str, str]) -> tuple[list[int], list[float]]:
     """Exact match (0 or 1) and F1 (0 to 1) of each question [n] under one of the ``TEXT_REGIMES``.
 
@@ -216,34 +310,37 @@ def grade_texts(regime: str, questions: Questions, texts: Mapping[str, str]) -> 
     return grade(questions.examples, texts, questions.regimes(TEXT_REGIMES[regime].comparison))
 
 
-def _selective(answered: Answered, prior: float | None, *, allow_missing: bool) -> Report:
-    """What the probability is worth that what was shown, an answer or the abstention, is exactly right; 0 to 1.
+def grade_predictions(answered: Answered, prior: float | None = None, *, allow_missing: bool = False) -> Graded:
+    """Whether what was shown is right, question by question, weighted to a ``prior`` as in ``score_predictions``.
 
-    Texts are compared as SQuAD does; where languages are known, as MLQA's extension does in each.
+    Texts are compared as SQuAD does; where languages are known, as MLQA's extension does in each. Raises what
+    ``score_predictions`` raises.
     """
-    examples, missing = match_predictions(
-        answered.questions.examples, answered.predictions, allow_missing=allow_missing
-    )
-    questions = answered.questions.those(lambda example: example.id in answered.predictions)
-    rows = [answered.predictions[example.id] for example in examples]
+    predictions = answered.predictions
+    examples, missing = match_predictions(answered.questions.examples, predictions, allow_missing=allow_missing)
+    questions = answered.questions.those(lambda example: example.id in predictions)
+    rows = [predictions[example.id] for example in examples]
     regime = "mlqa-extended" if any(questions.languages) else "squad"
     right, _ = grade_texts(regime, questions, {row.id: row.shown for row in rows})
-    probability = [row.probability for row in rows]
-    unanswerable = [not example.answers for example in examples]
-    weights = None if prior is None else prior_weights(unanswerable, prior)
-    curve = risk_coverage(probability, right, weights)
-    estimates = selective_scores(probability, right, weights)
+    weights = None if prior is None else prior_weights([not example.answers for example in examples], prior)
+    settings = {**({"missing": missing} if missing else {}), **({} if prior is None else {"prior": prior})}
+    return Graded(questions, rows, answered.threshold, regime, np.array(right, bool), weights, settings)
+
+
+def selective_report(graded: Graded) -> Report:
+    """What the probability is worth that what was shown, an answer or the abstention, is exactly right; 0 to 1."""
+    probability, weights = graded.probability, graded.weights
+    curve = risk_coverage(probability, graded.right, weights)
+    estimates = selective_scores(probability, graded.right, weights)
     scores = {"accuracy": 1 - float(curve.risk[-1])}
     scores |= {name: estimate.value for name, estimate in estimates.items()}
-    scores |= {f"coverage_at_{accuracy:.0%}".rstrip("%"): coverage_at(curve, accuracy) for accuracy in ACCURACIES}
-    if any(unanswerable):
-        abstaining = no_answer_scores([row.abstained for row in rows], unanswerable, weights)
+    scores |= {name: coverage_at(curve, accuracy) for name, accuracy in COVERAGES.items()}
+    if graded.unanswerable.any():
+        abstaining = no_answer_scores(graded.abstained, graded.unanswerable, weights)
         scores |= {f"no_answer_{name}": getattr(abstaining, name) for name in ("precision", "recall", "f1")}
-    source = {**questions.source, "ece": "15 bins of equal mass"}
-    settings = {**({"missing": missing} if missing else {}), **({} if prior is None else {"prior": prior})}
-    comparison = normaliser_name(questions.regimes(TEXT_REGIMES[regime].comparison))
+    source = {**graded.questions.source, "ece": "15 bins of equal mass"}
     return Report(
-        {**scores, "total": len(rows)},
-        make_signature(SELECTIVE, comparison, source, n=len(rows), **settings),
+        {**scores, "total": len(graded.rows)},
+        make_signature(SELECTIVE, graded.normaliser, source, n=len(graded.rows), **graded.settings),
         {name: (estimate.low, estimate.high) for name, estimate in estimates.items()},
     )
