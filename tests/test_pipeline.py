@@ -1,7 +1,7 @@
 import pytest
 
 from fake_scorer import FakeScorer
-from polyspan import Document, InputError, Reader, ReadOptions
+from polyspan import Document, InputError, Passage, Reader, ReadOptions, Span
 from polyspan.backends import NativeSettings
 from polyspan.pipeline import PipelineOptions, QAPipeline
 
@@ -35,3 +35,34 @@ def test_pipeline_without_documents_gives_no_answer() -> None:
 def test_pipeline_refuses_to_read_nothing() -> None:
     with pytest.raises(InputError, match="passages_read must be at least 1"):
         PipelineOptions(0)
+
+
+class Reversed:
+    """Ranks the last passage first."""
+
+    def __init__(self, documents: list[Document]) -> None:
+        self._passages = [Passage(document, Span(0, len(document.text))) for document in documents]
+
+    def best(self, question: str, count: int) -> list[Passage]:
+        assert question
+        return self._passages[::-1][:count]
+
+
+def test_pipeline_takes_what_ranks_passages_in_the_place_of_documents() -> None:
+    documents = [Document(f"Rome {number}", id=str(number)) for number in range(9)]
+    ranker = Reversed(documents)
+    reader = Reader(FakeScorer(WORDS), NativeSettings(no_answer=True))
+    assert {one.document for one in QAPipeline(reader, ranker, PipelineOptions(2)).ask("find rome").answers} == {
+        "7",
+        "8",
+    }
+
+
+def test_pipeline_stream_tells_what_was_ranked_and_equals_single_questions() -> None:
+    documents = [Document(f"Rome {number}", id=str(number)) for number in range(9)]
+    several = pipeline(documents, passages=2)
+    questions = ["find rome", "find oslo"] * 3
+    found = list(several.ask_stream(questions, ranked=5))
+    assert [len(ranked) for ranked, _ in found] == [5] * 6
+    assert [reading for _, reading in found] == [several.ask(question) for question in questions]
+    assert [len(ranked) for ranked, _ in several.ask_stream(questions, ranked=1)] == [2] * 6

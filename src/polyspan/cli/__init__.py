@@ -15,6 +15,7 @@ COMMANDS = {
     "data": "Check, mend and convert datasets.",
     "distill": "Train a small reader on the answers of larger ones.",
     "evaluate": "Run a reader over datasets and score it.",
+    "open-domain": "Ask questions of a whole collection, and score ranking and answers.",
     "push": "Upload a model folder to a hub.",
     "score": "Score a file of predictions, by SQuAD's official rules or others.",
     "text": "Print the text of a file as offsets count it.",

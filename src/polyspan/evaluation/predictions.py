@@ -6,10 +6,10 @@ the order of the dataset.
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import Field, asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from polyspan.datasets.fields import field as typed_field
 from polyspan.datasets.fields import join, typed
@@ -19,8 +19,6 @@ from polyspan.errors import DatasetError, InputError
 from polyspan.types import QAExample, Reading
 
 LARGEST_MARGIN = 1e4
-FORMAT = "polyspan-predictions"
-FORMAT_VERSION = 1
 _SUFFIXES = (".jsonl", ".jsonl.gz")
 _MOST = sys.float_info.max
 _ORIGIN_TEXTS = ("model", "weights", "settings", "dataset", "dataset_sha256")
@@ -74,6 +72,33 @@ class Origin:
     options: Mapping[str, Any]
 
 
+class KeptRow(Protocol):
+    """A dataclass of JSON values, kept in a line of its own: what was said of the question ``id``."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+    @property
+    def id(self) -> str:
+        """The question's id."""
+        ...
+
+
+Row = TypeVar("Row", bound=KeptRow)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout(Generic[Row]):
+    """A kind of kept file: its format, which its first line names, the command that keeps it, and how a row is read.
+
+    ``read`` takes a line's object and its place, and raises DatasetError where that is no such row.
+    """
+
+    name: str
+    version: int
+    command: str
+    read: Callable[[dict[str, Any], str], Row]
+
+
 @dataclass(frozen=True, slots=True)
 class Kept:
     """A file of predictions: its origin, and the predictions by question id, in the order of the file."""
@@ -114,26 +139,31 @@ def read_kept(path: Path) -> Kept:
 
     Raises DatasetError where the file cannot be read or holds anything else, an id twice or a number that is none.
     """
-    origin, rows, _ = _parse(read_bytes(path), path)
+    origin, rows, _ = _parse(read_bytes(path), path, PREDICTIONS)
     return Kept(origin, {row.id: row for row in rows})
 
 
 def resume(path: Path, origin: Origin, examples: Sequence[QAExample]) -> list[Prediction]:
-    """The predictions that a file holds already of the first ``examples``, ready to ``append`` the others.
+    """The predictions that a file holds already of the first ``examples``, as ``resume_rows`` finds them."""
+    return resume_rows(path, origin, examples, PREDICTIONS)
+
+
+def resume_rows(path: Path, origin: Origin, examples: Sequence[QAExample], layout: Layout[Row]) -> list[Row]:
+    """The rows that a file holds already of the first ``examples``, ready to ``append`` the others.
 
     A new file begins with ``origin``; a last line that was cut off goes.
 
     Raises:
-        InputError: if the file holds predictions of another origin, or cannot be written.
+        InputError: if the file holds rows of another origin, or cannot be written.
         DatasetError: if it holds anything else.
     """
-    header = _line({"format": FORMAT, "format_version": FORMAT_VERSION, **asdict(origin)})
+    header = _line({"format": layout.name, "format_version": layout.version, **asdict(origin)})
     content = read_bytes(path) if path.exists() else b""
-    rows: list[Prediction] = []
+    rows: list[Row] = []
     if header.startswith(content):  # a new file, or one whose beginning was cut off
         whole = 0
     else:
-        kept, rows, whole = _parse(content, path)
+        kept, rows, whole = _parse(content, path, layout)
         _check_origin(path, kept, origin)
         _check_order(path, rows, examples)
     try:
@@ -146,21 +176,21 @@ def resume(path: Path, origin: Origin, examples: Sequence[QAExample]) -> list[Pr
     return rows
 
 
-def append(path: Path, predictions: Iterable[Prediction]) -> Iterator[Prediction]:
-    """The same predictions, each written before it is handed on. Raises InputError where that fails."""
+def append(path: Path, rows: Iterable[Row]) -> Iterator[Row]:
+    """The same rows, each written before it is handed on. Raises InputError where that fails."""
     try:
         file = path.open("ab", buffering=0)  # a killed process takes no buffer with it
     except OSError as error:
         raise _unwritable(path, error) from error
     with file:
-        for prediction in predictions:
-            line = memoryview(_line(asdict(prediction)))
+        for row in rows:
+            line = memoryview(_line(asdict(row)))
             try:
                 while line:
                     line = line[file.write(line) :]
             except OSError as error:
                 raise _unwritable(path, error) from error
-            yield prediction
+            yield row
 
 
 def _line(record: Mapping[str, Any]) -> bytes:
@@ -171,12 +201,13 @@ def _unwritable(path: Path, error: OSError) -> InputError:
     return InputError(f"{path}: cannot be written ({error.strerror or error}); make room and run again to go on")
 
 
-def _parse(content: bytes, path: Path) -> tuple[Origin, list[Prediction], int]:
-    """Origin and predictions of a file's whole lines, and how many bytes these are."""
+def _parse(content: bytes, path: Path, layout: Layout[Row]) -> tuple[Origin, list[Row], int]:
+    """Origin and rows of a file's whole lines, and how many bytes these are."""
     whole = content.rfind(b"\n") + 1
     first, *lines = content[:whole].split(b"\n")[:-1] or [b""]
-    origin = _origin(first, f"{path}: line 1:")
-    rows = [_prediction(line, f"{path}: line {number}:") for number, line in enumerate(lines, start=2)]
+    origin = _origin(first, f"{path}: line 1:", layout)
+    places = [f"{path}: line {number}:" for number in range(2, 2 + len(lines))]
+    rows = [layout.read(_object(line, where), where) for line, where in zip(lines, places, strict=True)]
     seen: dict[str, int] = {}
     for number, row in enumerate(rows, start=2):
         if seen.setdefault(row.id, number) != number:
@@ -186,32 +217,34 @@ def _parse(content: bytes, path: Path) -> tuple[Origin, list[Prediction], int]:
     return origin, rows, whole
 
 
-def _origin(line: bytes, where: str) -> Origin:
+def _origin(line: bytes, where: str, layout: Layout[Row]) -> Origin:
     record = _object(line, where)
-    if (record.get("format"), record.get("format_version")) != (FORMAT, FORMAT_VERSION):
+    if (record.get("format"), record.get("format_version")) != (layout.name, layout.version):
         raise DatasetError(
-            f"{where} expected the beginning of predictions that polyspan evaluate --out keeps (format {FORMAT}, "
-            f"version {FORMAT_VERSION}), got {line[:60].decode('utf-8', 'replace')!r}"
+            f"{where} expected the beginning of predictions that {layout.command} keeps (format {layout.name}, "
+            f"version {layout.version}), got {line[:60].decode('utf-8', 'replace')!r}"
         )
     texts = {name: typed_field(record, name, str, where) for name in _ORIGIN_TEXTS}
-    threshold = None if record.get("threshold") is None else _number(record, "threshold", where)
+    threshold = None if record.get("threshold") is None else number_field(record, "threshold", where)
     return Origin(**texts, threshold=threshold, options=typed_field(record, "options", dict, where))
 
 
-def _prediction(line: bytes, where: str) -> Prediction:
-    record = _object(line, where)
+def _prediction(record: dict[str, Any], where: str) -> Prediction:
     features, place = typed_field(record, "features", dict, where), join(where, "features")
     return Prediction(
         id=typed_field(record, "id", str, where),
         text=typed_field(record, "text", str, where),
         start=typed_field(record, "start", int, where),
         end=typed_field(record, "end", int, where),
-        score=_number(record, "score", where, 0.0, 1.0),
-        no_answer_score=_number(record, "no_answer_score", where, 0.0, 1.0),
+        score=number_field(record, "score", where, 0.0, 1.0),
+        no_answer_score=number_field(record, "no_answer_score", where, 0.0, 1.0),
         abstained=typed_field(record, "abstained", bool, where),
-        null_margin=_number(record, "null_margin", where),
-        features={name: _number(features, name, place) for name in features},
+        null_margin=number_field(record, "null_margin", where),
+        features={name: number_field(features, name, place) for name in features},
     )
+
+
+PREDICTIONS = Layout("polyspan-predictions", 1, "polyspan evaluate --out", _prediction)
 
 
 def _object(line: bytes, where: str) -> dict[str, Any]:
@@ -221,7 +254,8 @@ def _object(line: bytes, where: str) -> dict[str, Any]:
         raise DatasetError(f"{where} not JSON ({error}); expected one JSON object a line") from error
 
 
-def _number(record: Mapping[str, Any], name: str, where: str, low: float = -_MOST, high: float = _MOST) -> float:
+def number_field(record: Mapping[str, Any], name: str, where: str, low: float = -_MOST, high: float = _MOST) -> float:
+    """A finite number from ``low`` to ``high``; else DatasetError."""
     value: Any = record.get(name)
     if type(value) in (int, float) and low <= value <= high:  # NaN and infinities are not
         return float(value)
@@ -240,7 +274,7 @@ def _check_origin(path: Path, kept: Origin, origin: Origin) -> None:
         )
 
 
-def _check_order(path: Path, rows: Sequence[Prediction], examples: Sequence[QAExample]) -> None:
+def _check_order(path: Path, rows: Sequence[KeptRow], examples: Sequence[QAExample]) -> None:
     if [row.id for row in rows] != [example.id for example in examples[: len(rows)]]:
         raise DatasetError(
             f"{path}: its questions are not the first of the dataset, in their order; remove the file to read again"

@@ -6,6 +6,7 @@ from polyspan.metrics.no_answer import no_answer_scores, prior_weights, threshol
 from polyspan.metrics.paired import McNemar, PairedDifference, changed, mcnemar, paired_difference
 from polyspan.metrics.regime import Regime
 from polyspan.metrics.registry import REGIMES
+from polyspan.metrics.retrieval import ndcg_at, recall_at, reciprocal_rank
 from polyspan.metrics.segmentation import space_characters
 from polyspan.metrics.selective import (
     aurc,
@@ -52,12 +53,15 @@ __all__ = [
     "make_signature",
     "match_predictions",
     "mcnemar",
+    "ndcg_at",
     "no_answer_scores",
     "normalise_answer",
     "normaliser_name",
     "paired_difference",
     "prior_weights",
     "rank_farm",
+    "recall_at",
+    "reciprocal_rank",
     "reliability",
     "risk_coverage",
     "score_farm",
