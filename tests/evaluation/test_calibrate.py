@@ -14,6 +14,7 @@ from polyspan.evaluation.calibrate import (
     calibrate,
     fit_confidence,
     fit_threshold,
+    judge,
     questions_to_ask,
 )
 from polyspan.evaluation.observe import Observations
@@ -150,6 +151,20 @@ def test_calibrate_reports_on_questions_that_it_did_not_fit() -> None:
     assert signature.items() <= result.report.signature.items()
     assert [report.scores["total"] for report in result.datasets.values()] == [750, 750]
     assert list(result.datasets) == ["one.json", "two.json"]
+
+
+def test_calibrate_judges_other_questions_by_the_law_as_it_is() -> None:
+    observed = few(drawn(20_000), 0.5)
+    threshold = best_threshold(observed, 0.5)
+    scores = judge(observed, Calibration(threshold, confidence=LAW)).scores
+    assert scores["ece"] < 0.04 < scores["softmax_ece"] / 2
+    assert scores["brier"] < scores["softmax_brier"]
+    assert scores["f1"] == pytest.approx(scores["best_f1"])
+    off = judge(observed, Calibration(threshold + 3, confidence=LAW)).scores
+    assert off["f1"] < scores["f1"]
+    assert off["best_f1"] == scores["best_f1"]
+    with pytest.raises(InputError, match="holds no fitted probabilities; calibrate the model first"):
+        judge(observed, Calibration(threshold))
 
 
 def test_calibrate_judges_no_context_by_a_fit_that_saw_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,9 @@ from fake_scorer import FakeScorer
 from polyspan import Reader, ReadOptions
 from polyspan.backends import NativeSettings
 from polyspan.decoding import FEATURES, Calibration, Confidence, LogisticMap
-from polyspan.evaluation.observe import Asked, ask_alone, ask_among_others, observe, read_asked
+from polyspan.errors import DatasetError
+from polyspan.evaluation import as_predictions, predict
+from polyspan.evaluation.observe import Asked, ask_alone, ask_among_others, observe, observe_kept, read_asked
 from polyspan.types import GoldAnswer, QAExample
 
 
@@ -45,6 +47,29 @@ def test_observe_grades_what_an_uncalibrated_reader_answers(reader: Reader) -> N
     assert observed.alone.all()
     assert observed.null_margin[0] == observed.features["null_margin"][0] + 1.5
     assert list(observed.features) == list(FEATURES)
+
+
+def test_observe_kept_predictions_of_any_calibration_is_the_same(reader: Reader) -> None:
+    confidence = NativeSettings(no_answer=True, calibration=Calibration(-99, confidence=CONFIDENCE))
+    calibrated, asked = Reader(reader.scorer, confidence), ask_alone(DATASETS)
+    plain = NativeSettings(no_answer=True)
+    expected = observe(asked, read_asked(Reader(reader.scorer, plain), asked))
+    kept = {
+        name: {row.id: row for row in as_predictions(examples, predict(calibrated, examples, ReadOptions()))}
+        for name, examples in DATASETS.items()
+    }
+    found = observe_kept(DATASETS, kept)
+    for name in ("null_margin", "unanswerable", "exact", "f1", "alone", "context", "dataset"):
+        assert getattr(found, name).tolist() == getattr(expected, name).tolist(), name
+    assert {name: column.tolist() for name, column in found.features.items()} == {
+        name: column.tolist() for name, column in expected.features.items()
+    }
+    kept["one.json"]["b"] = replace(kept["one.json"]["b"], features={})
+    with pytest.raises(DatasetError, match=r"one\.json: question 'b' has no prediction with all features"):
+        observe_kept(DATASETS, kept)
+    del kept["one.json"]["b"]
+    with pytest.raises(DatasetError, match=r"one\.json: question 'b' has no prediction"):
+        observe_kept(DATASETS, kept)
 
 
 def test_observe_numbers_contexts_across_datasets(reader: Reader) -> None:

@@ -198,6 +198,23 @@ def calibrate(
     )
 
 
+def judge(
+    observed: Observations, calibration: Calibration, prior: float = 0.5, source: Signature | None = None
+) -> Report:
+    """What a calibration is worth on questions that it was not fitted to, in the figures of ``calibrate``'s reports.
+
+    Raises InputError where it has no ``confidence``, or the questions cannot be weighted to the ``prior``.
+    """
+    if calibration.confidence is None:
+        raise InputError("the calibration holds no fitted probabilities; calibrate the model first")
+    verdicts = Verdicts(
+        calibration.confidence.unanswerable.probability(observed.features),
+        calibration.confidence.exact.probability(observed.features),
+        np.full(observed.exact.size, calibration.no_answer_threshold),
+    )
+    return _report(observed, verdicts, prior, source or {})
+
+
 def _needed(observed: Observations) -> dict[str, tuple[int, int]]:
     """What a fit needs: how many there are of each, and how many there have to be."""
     return {
@@ -222,7 +239,7 @@ def _check_language(language: str | None, stored: Calibration) -> None:
 
 def _cross_fit(observed: Observations, fit: Callable[[Observations], Fitted]) -> Verdicts:
     """Each fold by a fit to the others."""
-    fold = _folds(observed)
+    fold = folds(observed)
     unanswerable, exact, thresholds = np.zeros((3, fold.size))
     for number in range(FOLDS):
         held = fold == number
@@ -233,7 +250,7 @@ def _cross_fit(observed: Observations, fit: Callable[[Observations], Fitted]) ->
     return Verdicts(unanswerable, exact, thresholds)
 
 
-def _folds(observed: Observations) -> npt.NDArray[np.int64]:
+def folds(observed: Observations) -> npt.NDArray[np.int64]:
     """The fold of each question [n]: whole contexts at random, with and without unanswerable questions alike."""
     mixed = np.bincount(observed.context, observed.unanswerable) > 0
     shuffled = np.random.default_rng(0).permutation(mixed.size)

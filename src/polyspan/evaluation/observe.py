@@ -2,12 +2,15 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from polyspan.datasets.shared import normalise_context
 from polyspan.decoding import FEATURES, Calibration
+from polyspan.errors import DatasetError
+from polyspan.evaluation.predictions import Prediction
 from polyspan.metrics import exact_match, space_characters, token_f1
 from polyspan.reader import Reader
 from polyspan.types import QAExample, Reading
@@ -97,20 +100,53 @@ def observe(asked: Iterable[Asked], readings: Iterable[Reading]) -> Observations
     Exact match and F1 are SQuAD 2.0's, F1 over characters where a script writes no spaces. Questions of documents
     that hold nothing to quote are left out.
     """
-    rows = [(one, reading) for one, reading in zip(asked, readings, strict=True) if reading.answers]
+    read = [(one, reading) for one, reading in zip(asked, readings, strict=True) if reading.answers]
+    return _observations(
+        [_Best(one, reading.answers[0].text, reading.no_answer.null_margin, reading.features) for one, reading in read]
+    )
+
+
+def observe_kept(datasets: Datasets, kept: Mapping[str, Mapping[str, Prediction]]) -> Observations:
+    """What kept predictions (by dataset and question id) say of each question, of its own context.
+
+    As ``observe``; it does not matter by which calibration and threshold the predictions were made, if that has no
+    span temperature. Raises DatasetError where a question has no prediction, or one without features.
+    """
+    rows = []
+    for one in ask_alone(datasets):
+        said = kept[one.dataset].get(one.example.id)
+        if said is None or (said.text and set(FEATURES) - set(said.features)):
+            raise DatasetError(
+                f"{one.dataset}: question {one.example.id!r} has no prediction with all features; evaluate it anew"
+            )
+        if said.text:
+            rows.append(_Best(one, said.text, said.null_margin, said.features))
+    return _observations(rows)
+
+
+class _Best(NamedTuple):
+    """A question's best span."""
+
+    asked: Asked
+    text: str
+    null_margin: float
+    features: Mapping[str, float]
+
+
+def _observations(rows: Sequence[_Best]) -> Observations:
     contexts: dict[str, int] = {}
-    graded = [_grade(one.example, reading.answers[0].text) for one, reading in rows]
+    asked, texts, null_margins, features = zip(*rows, strict=True) if rows else ((), (), (), ())
+    graded = [_grade(one.example, text) for one, text in zip(asked, texts, strict=True)]
+    numbers = [contexts.setdefault(normalise_context(one.example.context), len(contexts)) for one in asked]
     return Observations(
-        features={name: np.array([reading.features[name] for _, reading in rows]) for name in FEATURES},
-        null_margin=np.array([reading.no_answer.null_margin for _, reading in rows]),
-        unanswerable=np.array([not one.example.answers for one, _ in rows], np.bool_),
+        features={name: np.array([one[name] for one in features]) for name in FEATURES},
+        null_margin=np.array(null_margins),
+        unanswerable=np.array([not one.example.answers for one in asked], np.bool_),
         exact=np.array([exact for exact, _ in graded], np.bool_),
         f1=np.array([f1 for _, f1 in graded]),
-        alone=np.array([len(one.documents) == 1 for one, _ in rows], np.bool_),
-        context=np.array(
-            [contexts.setdefault(normalise_context(one.example.context), len(contexts)) for one, _ in rows], np.int64
-        ),
-        dataset=np.array([one.dataset for one, _ in rows]),
+        alone=np.array([len(one.documents) == 1 for one in asked], np.bool_),
+        context=np.array(numbers, np.int64),
+        dataset=np.array([one.dataset for one in asked]),
     )
 
 
