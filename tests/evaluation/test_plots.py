@@ -2,13 +2,11 @@ import struct
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import pytest
 from matplotlib.figure import Figure
 
-from polyspan.errors import InputError
 from polyspan.evaluation import (
     Answered,
     Plot,
@@ -17,7 +15,6 @@ from polyspan.evaluation import (
     explore_thresholds,
     plots,
     pool,
-    write_plot,
 )
 from polyspan.evaluation.figures import draw_png
 
@@ -129,14 +126,3 @@ def test_plots_of_several_datasets_compare_them(answered: Answered, figures: lis
 def test_plots_of_very_few_questions(answered: Answered, kept: list[str]) -> None:
     questions = answered.questions.those(lambda example: example.id in kept)
     assert len(drawn(Answered(questions, {key: answered.predictions[key] for key in kept}, 0.0))) == 3
-
-
-def test_plots_write_whole_files_or_none(tmp_path: Path) -> None:
-    plot = Plot("a", "A", "an a", b"png")
-    write_plot(tmp_path / "a.png", plot)
-    write_plot(tmp_path / "a.png", replace(plot, png=b"new"))
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"a.png": b"new"}
-    (tmp_path / "b.png").mkdir()
-    with pytest.raises(InputError, match=r"b\.png: cannot be written"):
-        write_plot(tmp_path / "b.png", plot)
-    assert {path.name for path in tmp_path.iterdir()} == {"a.png", "b.png"}

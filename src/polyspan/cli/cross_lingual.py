@@ -1,7 +1,7 @@
 """``polyspan cross-lingual``."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -9,42 +9,20 @@ import click
 
 from polyspan.backends import find_model
 from polyspan.backends.digest import model_digest
+from polyspan.cli.answering import Task, answered, make_task, new_rows
 from polyspan.cli.output import notice, print_json, progress
 from polyspan.datasets.parallel import LAYOUTS, read_parallel
+from polyspan.datasets.writing import write_bytes
 from polyspan.errors import InputError
-from polyspan.evaluation import (
-    TEXT_REGIMES,
-    Answered,
-    Prediction,
-    Questions,
-    append,
-    as_predictions,
-    counted,
-    origin_of,
-    predict,
-    predictions_file,
-    reading_options,
-    resume,
-    threshold_of,
-)
+from polyspan.evaluation import TEXT_REGIMES, Answered, counted
 from polyspan.evaluation.crosslingual import DEFAULT_REGIMES, SCORES, CrossLingual, LanguagePair, questions_of
 from polyspan.evaluation.crosslingual import cross_lingual as score
 from polyspan.evaluation.figures import draw_png
 from polyspan.evaluation.heatmap import draw_heat_map
 from polyspan.metrics import signature_text
-from polyspan.reader import Reader, ReadOptions
+from polyspan.reader import Reader
 
 WIDTH = 8
-
-
-@dataclass(frozen=True, slots=True)
-class _Task:
-    """Questions, how they are read, the file that keeps what is said, if any, and what it holds already."""
-
-    questions: Questions
-    options: ReadOptions
-    file: Path | None
-    kept: list[Prediction]
 
 
 def _languages(_context: click.Context, _option: click.Parameter, value: str) -> list[str]:
@@ -105,10 +83,10 @@ def cross_lingual(model: str, paths: tuple[Path, ...], **given: Any) -> None:
         counted(regime, questions, {})  # refuses, before anything is read, what the regime cannot score
     reader = Reader.from_pretrained(model)
     weights = model_digest(find_model(model)) if given["out"] else ""
-    tasks = {languages: _task(reader, questions, weights, given["out"]) for languages, questions in asked.items()}
+    tasks = {languages: make_task(reader, questions, weights, given["out"]) for languages, questions in asked.items()}
     result = score(regime, _answer(reader, tasks))
     if given["heatmap"] is not None:
-        _write_picture(given["heatmap"], draw_heat_map(result))
+        write_bytes(given["heatmap"], [draw_heat_map(result)])
     if given["as_json"]:
         print_json({"layout": data.layout, **_content(result)})
     else:
@@ -122,49 +100,17 @@ def _check_picture(path: Path) -> None:
     draw_png(1, 1, lambda _: None)  # says so where the packages for it are not there
 
 
-def _write_picture(path: Path, content: bytes) -> None:
-    try:
-        path.write_bytes(content)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
-
-
-def _task(reader: Reader, questions: Questions, weights: str, out: Path | None) -> _Task:
-    options = reading_options(reader, questions.examples, "auto", questions.languages[0])
-    if out is None:
-        return _Task(questions, options, None, [])
-    file = predictions_file(out, str(questions.source["dataset"]))
-    kept = resume(file, origin_of(reader, weights, questions.source, options), questions.examples)
-    return _Task(questions, options, file, kept)
-
-
-def _answer(reader: Reader, tasks: Mapping[LanguagePair, _Task]) -> dict[LanguagePair, Answered]:
+def _answer(reader: Reader, tasks: Mapping[LanguagePair, Task]) -> dict[LanguagePair, Answered]:
     """What the reader says of each pair's questions, or has said before."""
     total = sum(len(task.questions.examples) for task in tasks.values())
     done = sum(len(task.kept) for task in tasks.values())
     if done:
         notice(f"the predictions on {done} of {total} questions are kept already")
-    rows = {languages: {row.id: row for row in task.kept} for languages, task in tasks.items()}
-    for languages, row in progress(_new_rows(reader, tasks), total, "reading", done=done):
-        rows[languages][row.id] = row
-    source = {"model": reader.scorer.name, "no_answer": "auto"}
-    return {
-        languages: Answered(
-            replace(task.questions, source={**task.questions.source, **source}),
-            rows[languages],
-            threshold_of(reader, task.options),
-        )
-        for languages, task in tasks.items()
-    }
-
-
-def _new_rows(reader: Reader, tasks: Mapping[LanguagePair, _Task]) -> Iterator[tuple[LanguagePair, Prediction]]:
-    """What is still to be said, kept as it comes."""
-    for languages, task in tasks.items():
-        left = task.questions.examples[len(task.kept) :]
-        new = as_predictions(left, predict(reader, left, task.options))
-        for row in new if task.file is None else append(task.file, new):
-            yield languages, row
+    rows = {languages: list(task.kept) for languages, task in tasks.items()}
+    new = ((languages, row) for languages, task in tasks.items() for row in new_rows(reader, task))
+    for languages, row in progress(new, total, "reading", done=done):
+        rows[languages].append(row)
+    return {languages: answered(reader, task, rows[languages]) for languages, task in tasks.items()}
 
 
 def _content(result: CrossLingual) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,26 +9,12 @@ import click
 
 from polyspan.backends import find_model
 from polyspan.backends.digest import model_digest
+from polyspan.cli.answering import Task, answered, make_task, new_rows
 from polyspan.cli.output import notice, progress
 from polyspan.cli.scoring import check_figures, chosen_regimes, dataset_and_language, present, report_options
 from polyspan.datasets import write_json
 from polyspan.errors import InputError
-from polyspan.evaluation import (
-    SELECTIVE,
-    Answered,
-    Prediction,
-    Questions,
-    append,
-    as_predictions,
-    counted,
-    origin_of,
-    predict,
-    predictions_file,
-    read_questions,
-    reading_options,
-    resume,
-    threshold_of,
-)
+from polyspan.evaluation import SELECTIVE, Answered, Questions, counted, read_questions
 from polyspan.reader import Reader
 
 
@@ -63,14 +48,16 @@ def evaluate(model: str, datasets: tuple[str, ...], **given: Any) -> None:
     check_figures(given)
     reader = Reader.from_pretrained(model)
     weights = model_digest(find_model(model)) if given["out"] else ""
-    answered = [_answer(reader, questions, weights, given) for questions in asked]
-    rows = [row for one in answered for row in one.predictions.values()]
+    done = [
+        _answer(reader, make_task(reader, questions, weights, given["out"], given["no_answer"])) for questions in asked
+    ]
+    rows = [row for one in done for row in one.predictions.values()]
     if given["predictions"]:
         write_json(given["predictions"], {row.id: row.shown for row in rows})
     if given["na_probs"]:
-        margins = [one.predictions.values() for one in answered if one.threshold is not None]
+        margins = [one.predictions.values() for one in done if one.threshold is not None]
         write_json(given["na_probs"], {row.id: row.null_margin for rows in margins for row in rows})
-    present(answered, regimes, given)
+    present(done, regimes, given)
 
 
 def _check(asked: Sequence[Questions], regimes: Sequence[str], given: dict[str, Any]) -> None:
@@ -90,20 +77,10 @@ def _check(asked: Sequence[Questions], regimes: Sequence[str], given: dict[str, 
         )
 
 
-def _answer(reader: Reader, questions: Questions, weights: str, given: dict[str, Any]) -> Answered:
+def _answer(reader: Reader, task: Task) -> Answered:
     """What the reader says of each question, or has said before."""
-    examples, source = questions.examples, questions.source
-    options = reading_options(reader, examples, given["no_answer"], questions.languages[0])
-    file = predictions_file(given["out"], str(source["dataset"])) if given["out"] else None
-    kept: list[Prediction] = []
-    if file is not None:
-        kept = resume(file, origin_of(reader, weights, source, options), examples)
-        if kept:
-            notice(f"{file}: holds the predictions on {len(kept)} of {len(examples)} questions already")
-    left = examples[len(kept) :]
-    new = as_predictions(left, predict(reader, left, options))
-    if file is not None:
-        new = append(file, new)
-    rows = [*kept, *progress(new, len(examples), f"reading {source['dataset']}", done=len(kept))]
-    source = {**source, "model": reader.scorer.name, "no_answer": given["no_answer"]}
-    return Answered(replace(questions, source=source), {row.id: row for row in rows}, threshold_of(reader, options))
+    total = len(task.questions.examples)
+    if task.kept:
+        notice(f"{task.file}: holds the predictions on {len(task.kept)} of {total} questions already")
+    shown = progress(new_rows(reader, task), total, f"reading {task.questions.source['dataset']}", done=len(task.kept))
+    return answered(reader, task, [*task.kept, *shown])

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from polyspan.cli.output import notice, print_reports
-from polyspan.datasets.writing import write_text
+from polyspan.datasets.writing import write_bytes, write_text
 from polyspan.errors import InputError
 from polyspan.evaluation import (
     SELECTIVE,
@@ -25,7 +25,6 @@ from polyspan.evaluation import (
     predictions_file,
     read_kept,
     score_predictions,
-    write_plot,
 )
 from polyspan.evaluation.figures import draw_png
 
@@ -130,7 +129,7 @@ def _write_figures(whole: Scored, parts: Sequence[Scored], given: dict[str, Any]
     plots = draw_plots(whole, parts, thresholds)
     if given["plots"]:
         for plot in plots:
-            write_plot(given["plots"] / f"{plot.name}.png", plot)
+            write_bytes(given["plots"] / f"{plot.name}.png", [plot.png])
     if given["report"]:
         write_text(given["report"], [html_report(whole, parts, thresholds, plots)])
 

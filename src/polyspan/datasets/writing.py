@@ -21,7 +21,21 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def write_text(path: Path, pieces: Iterable[str]) -> None:
-    """Write the pieces as UTF-8 to ``path``, gzip where its name ends in ``.gz``; a file of that name is replaced.
+    """Write the pieces as UTF-8, gzip where the name of ``path`` ends in ``.gz``, as ``write_bytes`` does.
+
+    Raises InputError also where a piece cannot be UTF-8.
+    """
+    try:
+        write_bytes(path, (piece.encode() for piece in pieces))
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"{path}: cannot be written as UTF-8: the data holds half of a surrogate pair "
+            f"({error.object[error.start]!r}); remove it, or write a JSON format"
+        ) from error
+
+
+def write_bytes(path: Path, pieces: Iterable[bytes]) -> None:
+    """Write the pieces to ``path``, gzip where its name ends in ``.gz``; a file of that name is replaced.
 
     The file appears when all is written. Raises InputError where that fails.
     """
@@ -31,17 +45,12 @@ def write_text(path: Path, pieces: Iterable[str]) -> None:
             if path.suffix == ".gz":
                 # Without a time and a name in it, the same content gives the same file.
                 with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as packed:
-                    packed.writelines(piece.encode() for piece in pieces)
+                    packed.writelines(pieces)
             else:
-                file.writelines(piece.encode() for piece in pieces)
+                file.writelines(pieces)
         unfinished.replace(path)
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
-    except UnicodeEncodeError as error:
-        raise InputError(
-            f"{path}: cannot be written as UTF-8: the data holds half of a surrogate pair "
-            f"({error.object[error.start]!r}); remove it, or write a JSON format"
-        ) from error
     finally:
         with suppress(OSError):
             unfinished.unlink()

@@ -10,7 +10,7 @@ from polyspan.evaluation.evaluate import (
     threshold_of,
 )
 from polyspan.evaluation.html import html_report
-from polyspan.evaluation.plots import Plot, draw_plots, write_plot
+from polyspan.evaluation.plots import Plot, draw_plots
 from polyspan.evaluation.predictions import (
     Kept,
     Origin,
@@ -78,5 +78,4 @@ __all__ = [
     "score_predictions",
     "score_texts",
     "threshold_of",
-    "write_plot",
 ]

@@ -1,14 +1,11 @@
 """Plots of an evaluation: what its probabilities and its no-answer threshold are worth, and how datasets differ."""
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from polyspan.errors import InputError
 from polyspan.evaluation.figures import draw_png
 from polyspan.evaluation.reports import COVERAGES, Scored
 from polyspan.evaluation.thresholds import Thresholds
@@ -42,19 +39,6 @@ def draw_plots(whole: Scored, datasets: Sequence[Scored], thresholds: Thresholds
     """
     plots = [plot_risk_coverage(whole), plot_reliability(whole), plot_thresholds(thresholds)]
     return [*plots, plot_datasets(datasets)] if len(datasets) > 1 else plots
-
-
-def write_plot(path: Path, plot: Plot) -> None:
-    """Write the PNG, whole or not at all; a file of that name is replaced. Raises InputError where that fails."""
-    unfinished = path.with_name(f"{path.name}.part")
-    try:
-        unfinished.write_bytes(plot.png)
-        unfinished.replace(path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
-    finally:
-        with suppress(OSError):
-            unfinished.unlink()
 
 
 def plot_risk_coverage(scored: Scored) -> Plot:
