@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fake_scorer import FakeScorer
-from polyspan import Document, InputError, ModelError, Passage, Reader, Reading, ReadOptions, Span
+from polyspan import Document, InputError, MissingExtraError, ModelError, Passage, Reader, Reading, ReadOptions, Span
 from polyspan.backends import NativeSettings
 from polyspan.decoding import FEATURES, Calibration, Confidence, LogisticMap, Term
 from polyspan.features import Batch
@@ -379,6 +379,87 @@ def test_reader_takes_the_threshold_of_the_language_that_it_is_told(scorer: Fake
         assert reading.no_answer.chosen == abstains
     own = ReadOptions(language="de", no_answer_threshold=0)
     assert not reader.read("find rome", "Anna lives in Rome", own).no_answer.chosen
+
+
+GERMAN, FRENCH = "Wie heißt die Stadt am Hafen? rome", "Comment s'appelle la ville au bord de la mer ? rome"
+
+
+def test_reader_tells_the_language_of_each_question(scorer: FakeScorer) -> None:
+    reader = calibrated(scorer, de=-20.0, pl=-20.0)
+    questions = [FRENCH, GERMAN, "Jak nazywa się miasto nad morzem? rome", "rome"]
+    told = reader.read_batch(questions, ["Anna lives in Rome"], ReadOptions(language="auto"))
+    assert [reading.no_answer.chosen for reading in told] == [False, True, True, False]
+    for question, language, reading in zip(questions, ("fr", "de", "pl", None), told, strict=True):
+        assert reader.read(question, "Anna lives in Rome", ReadOptions(language=language)) == reading
+    own = ReadOptions(language="auto", no_answer_threshold=0)
+    assert not reader.read(GERMAN, "Anna lives in Rome", own).no_answer.chosen
+
+
+def test_reader_needs_a_detector_only_where_the_model_has_thresholds_by_language(
+    scorer: FakeScorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(question: str) -> str:
+        raise MissingExtraError(question, "language")
+
+    monkeypatch.setattr("polyspan.reader.detect_language", missing)
+    options = ReadOptions(language="auto")
+    assert texts(calibrated(scorer).read(GERMAN, "Anna lives in Rome", options)) == ["Rome"]
+    scorer.batches.clear()
+    with pytest.raises(MissingExtraError):
+        calibrated(scorer, de=-20.0).read(GERMAN, "Anna lives in Rome", options)
+    assert not scorer.batches
+
+
+@pytest.mark.parametrize("language", ["", "DE", "german", "de-AT", 3])
+def test_reader_options_refuse_what_is_no_language(language: object) -> None:
+    with pytest.raises(InputError, match="language must be an ISO 639 code such as 'de', or 'auto', not"):
+        ReadOptions(language=language)  # type: ignore[arg-type]
+
+
+class Noisy(FakeScorer):
+    """Logits by chance, the same for the same window, and mountains over padding, of which it adds columns."""
+
+    def __init__(self, padding: int = 0) -> None:
+        super().__init__(WORDS)
+        self.padding = padding
+
+    def score(self, batch: Batch) -> tuple[FloatArray, FloatArray]:
+        self.batches.append(batch.input_ids.shape)
+        rows, columns = batch.input_ids.shape
+        logits = np.full((2, rows, columns + self.padding), 1e9, np.float32)
+        for row, (ids, mask) in enumerate(zip(batch.input_ids, batch.attention_mask, strict=True)):
+            window = ids[mask == 1]
+            logits[:, row, : window.size] = np.random.default_rng(window).normal(0, 3, (2, window.size))
+        return logits[0], logits[1]
+
+
+@given(
+    documents=st.lists(st.lists(st.sampled_from(WORDS.split()), max_size=60).map(" ".join), min_size=1, max_size=5),
+    words=st.lists(st.sampled_from(WORDS.split()), min_size=1, max_size=8, unique=True),
+    budget=st.sampled_from([1, 30, 200, 10_000]),
+    block=st.sampled_from([1, 5, 512]),
+    padding=st.sampled_from([0, 1, 40]),
+    seed=st.integers(0, 100),
+)
+def test_reader_answers_the_same_whatever_the_batches(
+    documents: list[str], words: list[str], budget: int, block: int, padding: int, seed: int
+) -> None:
+    options = ReadOptions(max_seq_len=24, doc_stride=6, max_question_len=8)
+    questions = [f"find {word}" for word in words]
+    alone = [calibrated(Noisy()).read(question, documents, options) for question in questions]
+    order = np.random.default_rng(seed).permutation(len(words))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("polyspan.reader.BLOCK_WINDOWS", block)
+        together = calibrated(Noisy(padding)).read_batch(
+            [questions[i] for i in order], documents, replace(options, batch_tokens=budget)
+        )
+    assert together == [alone[i] for i in order]
+
+
+def test_reader_scores_each_window_alone_where_a_batch_holds_one_token(reader: Reader, scorer: FakeScorer) -> None:
+    documents = ["Anna lives in Oslo", "Bert works in Rome and Anna works at the harbour"]
+    reader.read_batch(["find oslo", "find the harbour"], documents, ReadOptions(batch_tokens=1))
+    assert sorted(scorer.batches) == [(1, 9), (1, 10), (1, 15), (1, 16)]
 
 
 def test_reader_saves_its_settings(reader: Reader, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Questions and documents to quotes."""
 
+import re
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,6 +21,7 @@ from polyspan.decoding import (
     SpanSettings,
     answer_features,
     decode_window,
+    detect_language,
     merge_candidates,
     snippet_span,
     whole_characters,
@@ -30,6 +32,7 @@ from polyspan.types import Answer, Document, FloatArray, NoAnswer, Passage, Read
 
 BLOCK_WINDOWS = 512
 CACHED_CHARS = 4_000_000
+AUTO_LANGUAGE = "auto"
 NEVER_TRAINED = "this model was never trained to give no answer, so it always answers; scores compare spans only"
 _PROBES = (
     ("Who painted the ceiling of the chapel?", "Water boils at a lower temperature on high mountains."),
@@ -48,11 +51,12 @@ class ReadOptions:
     ``no_answer_bias`` is above ``no_answer_threshold``, in logits (None: the model's own). Answers of a
     probability below ``score_threshold`` are dropped, and, where "no answer" is allowed but not chosen, those whose
     own null margin is above the threshold. ``language``, an ISO 639 code such as "de", takes the model's threshold for
-    it, if it has one; languages are not guessed. A probability that was fitted (see ``Calibration.confidence``) stays
-    the same whatever threshold and bias are given, and holds for the lengths and the ``overlap_threshold`` that it was
-    fitted with, the model's own. Lengths are in tokens; ``doc_stride`` is the overlap of
-    neighbouring windows, ``overlap_threshold`` (0 to 1) what two answers may share, ``context_chars`` the
-    length of the text shown around an answer, ``batch_tokens`` how many tokens are scored at once.
+    it, if it has one; "auto" that for the question's language (see ``detect_language``). A probability that was fitted
+    (see ``Calibration.confidence``) stays the same whatever threshold and bias are given, and holds for the lengths and
+    the ``overlap_threshold`` that it was fitted with, the model's own. Lengths are in tokens; ``doc_stride`` is the
+    overlap of neighbouring windows, ``overlap_threshold`` (0 to 1) what two answers may share, ``context_chars`` the
+    length of the text shown around an answer, ``batch_tokens`` how many tokens are scored at once. Models that quantise
+    a batch by its largest value answer otherwise in company; 1 scores each window alone.
     """
 
     top_k: int = 5
@@ -72,19 +76,26 @@ class ReadOptions:
     batch_tokens: int = 800
 
     def __post_init__(self) -> None:
-        """Refuse counts below 1."""
+        """Refuse counts below 1 and what is no language."""
         for name in ("top_k", "top_k_per_document", "top_k_per_window", "batch_tokens"):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or value < 1):
                 raise InputError(f"{name} must be a whole number of at least 1, not {value!r}")
+        if self.language is not None and not re.fullmatch(f"[a-z]{{2,3}}|{AUTO_LANGUAGE}", str(self.language)):
+            raise InputError(f"language must be an ISO 639 code such as 'de', or 'auto', not {self.language!r}")
 
 
 @dataclass(slots=True)
 class _Task:
-    """One question on its way: what it reads, and what was found so far."""
+    """One question on its way: what it reads, above which threshold it has no answer, and what was found so far.
+
+    ``decoded`` holds the windows in the order of the documents, whichever batches they were scored in: sums over them
+    depend on it in their last digits.
+    """
 
     question: str
     passages: list[Passage | None]
+    threshold: float
     contexts: list[int] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
     decoded: list[Decoded] = field(default_factory=list)
@@ -228,11 +239,13 @@ class Reader:
         tasks: deque[_Task] = deque()
         windows = self._windows(pairs, tasks, options)
         while block := list(islice(windows, BLOCK_WINDOWS)):
+            decoded: dict[int, Decoded] = {}
             for batch in plan_batches([len(window.input_ids) for _, window in block], options.batch_tokens):
-                chosen = [block[i] for i in batch]
-                start, end = self._score([window for _, window in chosen])
-                for row, (task, window) in enumerate(chosen):
-                    task.decoded.append(decode_window(window, start[row], end[row], span_settings))
+                windows_of = [block[i][1] for i in batch]
+                for i, window, start, end in zip(batch, windows_of, *self._score(windows_of), strict=True):
+                    decoded[i] = decode_window(window, start, end, span_settings)
+            for i, (task, _) in enumerate(block):
+                task.decoded.append(decoded[i])
             while tasks and tasks[0].complete:
                 yield self._finish(tasks.popleft(), options)
         while tasks:
@@ -253,9 +266,9 @@ class Reader:
             )
         tokens_of = _TokenCache(self.scorer.tokenizer)
         for question, documents in pairs:
-            task = _Task(question, as_passages(documents))
-            task.contexts = _context_numbers(task.passages)
             ids = tokens_of(_checked(question)).ids
+            task = _Task(question, as_passages(documents), self._threshold(question, options))
+            task.contexts = _context_numbers(task.passages)
             if len(ids) > settings.max_question_len:
                 task.notices.append(
                     f"the question has {len(ids)} tokens; only the first {settings.max_question_len} were read "
@@ -285,6 +298,15 @@ class Reader:
         """Whether the null score counts: the model learnt it, or the caller's own threshold says so."""
         return bool(self.settings.no_answer) or options.no_answer_threshold is not None
 
+    def _threshold(self, question: str, options: ReadOptions) -> float:
+        """The null margin, in logits, above which the question has no answer."""
+        if options.no_answer_threshold is not None:
+            return options.no_answer_threshold
+        calibration, language = self.settings.calibration, options.language
+        if language == AUTO_LANGUAGE:
+            language = detect_language(question) if calibration.thresholds else None
+        return calibration.threshold(language)
+
     def _finish(self, task: _Task, options: ReadOptions) -> Reading:
         """The windows' candidates as one reading."""
         shown = (one for decoded in task.decoded for one in decoded.candidates[: _per_window(options)])
@@ -293,9 +315,8 @@ class Reader:
             options.overlap_threshold,
             options.top_k if options.top_k_per_document is None else options.top_k_per_document,
         )[: options.top_k]
-        calibration, threshold = self.settings.calibration, options.no_answer_threshold
-        threshold = calibration.threshold(options.language) if threshold is None else threshold
-        calibration = replace(calibration, no_answer_threshold=threshold)
+        threshold = task.threshold
+        calibration = replace(self.settings.calibration, no_answer_threshold=threshold)
         log_mass = float(np.logaddexp.reduce([decoded.log_mass for decoded in task.decoded], initial=-np.inf))
         features = _features(task, merged, calibration, log_mass, options) if merged else {}
         margin = merged[0].null_margin + options.no_answer_bias if merged else np.inf

@@ -1,9 +1,12 @@
 import json
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
+from polyspan import Reader
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 QUESTION = "When was the harbour of Tessin built?"
@@ -63,6 +66,32 @@ def test_ask_always_answer_and_thresholds(polyspan: Run, folder: Path) -> None:
     assert json.loads(strict)["no_answer"]["chosen"] is True
 
 
+@pytest.fixture
+def strict_in_german(tmp_path: Path) -> Path:
+    """A copy of the shipped reader that never answers in German."""
+    shipped = Reader.from_pretrained()
+    calibration = replace(shipped.settings.calibration, thresholds={"de": -100.0})
+    reader = Reader(shipped.scorer, replace(shipped.settings, calibration=calibration))
+    reader.save_pretrained(tmp_path / "model")
+    return tmp_path / "model"
+
+
+def test_ask_decides_by_the_language_given_or_told(polyspan_here: Run, folder: Path, strict_in_german: Path) -> None:
+    german = "Wann wurde der Hafen von Tessin gebaut?"
+    asked = [
+        ((question, "--language", language), chosen)
+        for question, language, chosen in (
+            (QUESTION, "de", True),
+            (QUESTION, "fr", False),
+            (QUESTION, "auto", False),
+            (german, "auto", True),
+        )
+    ]
+    for arguments, chosen in [*asked, ((german,), False)]:
+        result = polyspan_here("ask", *arguments, folder / "harbour.txt", "--model", strict_in_german, "--json")
+        assert json.loads(result.stdout)["no_answer"]["chosen"] == chosen
+
+
 def test_ask_reads_stdin(polyspan: Run) -> None:
     result = polyspan("ask", QUESTION, "-", stdin=b"Der Hafen. The harbour of Tessin was built in 1888.")
     assert "[1888]" in result.stdout
@@ -90,6 +119,7 @@ def test_ask_names_bad_files_and_answers_from_the_rest(polyspan: Run, folder: Pa
         ([QUESTION, "only-empty"], "only-empty"),
         ([QUESTION, "here", "--model", "missing-folder/x/y"], "missing-folder/x/y"),
         ([QUESTION, "here", "--top-k", "0"], "top_k must be"),
+        ([QUESTION, "here", "--language", "German"], "language must be"),
         ([QUESTION, "here", "--passages", "0"], "passages_read must be"),
     ],
 )

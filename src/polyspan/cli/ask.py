@@ -28,6 +28,11 @@ from polyspan.types import Answer, Document, Reading
 @click.option(
     "--no-answer-threshold", type=float, help="Null margin, in logits, above which the answer is 'no answer'."
 )
+@click.option(
+    "--language",
+    metavar="CODE|auto",
+    help="Decide about 'no answer' by the model's threshold for this language, if it has one; auto: the question's.",
+)
 @click.option("--fail-on-no-answer", is_flag=True, help="Exit with 1 when there is no answer.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def ask(question: str, paths: tuple[Path, ...], **given: Any) -> None:
@@ -42,6 +47,7 @@ def ask(question: str, paths: tuple[Path, ...], **given: Any) -> None:
         top_k=given["top_k"],
         return_no_answer=given["return_no_answer"],
         no_answer_threshold=given["no_answer_threshold"],
+        language=reader.defaults.language if given["language"] is None else given["language"],
     )
     reading = QAPipeline(reader, documents, PipelineOptions(given["passages"])).ask(question, options)
     for line in reading.notices:

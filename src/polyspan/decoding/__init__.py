@@ -2,6 +2,7 @@
 
 from polyspan.decoding.calibration import Calibration
 from polyspan.decoding.confidence import FEATURES, RUNNERS_UP, Confidence, LogisticMap, Term, answer_features
+from polyspan.decoding.language import detect_language
 from polyspan.decoding.merge import merge_candidates
 from polyspan.decoding.snippet import snippet_span
 from polyspan.decoding.spans import Candidate, Decoded, SpanSettings, decode_window, whole_characters
@@ -18,6 +19,7 @@ __all__ = [
     "Term",
     "answer_features",
     "decode_window",
+    "detect_language",
     "merge_candidates",
     "snippet_span",
     "whole_characters",
