@@ -69,6 +69,7 @@ def test_evaluate_reads_by_the_threshold_of_a_language() -> None:
     options = reading_options(reader, EXAMPLES, "on")
     assert threshold_of(reader, replace(options, no_answer_threshold=0.5)) == 0.5
     assert threshold_of(reader, reading_options(reader, EXAMPLES, "off")) is None
+    assert threshold_of(reader, replace(options, language="auto")) is None  # several
     assert threshold_of(Reader(FakeScorer(), NativeSettings(no_answer=False)), options) is None
 
 

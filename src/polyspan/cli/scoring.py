@@ -70,8 +70,18 @@ def report_options(command: Command) -> Command:
 def language_option(command: Command) -> Command:
     """The language of the answers."""
     return click.option(
-        "--language", default="", help="Language of the answers (ISO 639-1): mlqa needs it, squad does not look at it."
+        "--language",
+        default="",
+        callback=_code,
+        help="Language of the answers (ISO 639-1): mlqa needs it, squad does not look at it.",
     )(command)
+
+
+def _code(_context: click.Context, _option: click.Parameter, value: str) -> str:
+    """The language's code, if one is given; "auto" tells a question's language, and is none of answers."""
+    if value and not _LANGUAGE.fullmatch(value):
+        raise InputError(f"--language {value}: expected an ISO 639 code such as de")
+    return value
 
 
 def chosen_regimes(given: Iterable[str]) -> list[str]:

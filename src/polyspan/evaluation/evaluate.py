@@ -70,12 +70,15 @@ def reading_options(
 
 
 def threshold_of(reader: Reader, options: ReadOptions) -> float | None:
-    """The no-answer threshold that a reader uses, in logits; None where it does not abstain."""
+    """The no-answer threshold that a reader uses, in logits; None where it does not abstain, or uses several."""
     if not options.return_no_answer:
         return None
     if options.no_answer_threshold is not None:
         return options.no_answer_threshold
-    return reader.settings.calibration.threshold(options.language) if reader.settings.no_answer else None
+    calibration = reader.settings.calibration
+    if not reader.settings.no_answer or (options.language == "auto" and calibration.thresholds):
+        return None
+    return calibration.threshold(options.language)
 
 
 def origin_of(reader: Reader, weights: str, dataset: Signature, options: ReadOptions) -> Origin:
