@@ -168,7 +168,7 @@ NAMES = ("--define=STUDENT=student", "--define=DATA=data.json")
         (("train", "student", DATA, "--set=epochs=many"), "recipe.epochs: expected a whole number, got 'many'"),
         (("train", "student", DATA, "--set=model.name=x"), "--set model.name=x: model is no group of fields"),
         (("train", "student", DATA, "--set=optimisation.learning_rate=nan"), "learning_rate: expected a finite number"),
-        (("train", "student", "--data=data.json:-1"), "the weight of data.json must lie between 0 and 100"),
+        (("train", "student", "--data=data.json:-1"), "the weights of data.json must lie between 0 and 100"),
         (("train", "student", DATA, "--set=dev=3", "--dev=data.json"), "recipe.dev: expected a list, got 3"),
         (("train", "student", "--data=nowhere.json"), "nowhere.json: No such file"),
         (("train", "student", *SMALL, "--data=broken.yaml"), "broken.yaml: not JSON"),
