@@ -26,8 +26,9 @@ from polyspan.datasets import read_squad, write_squad
 from polyspan.decoding import detect_language
 from polyspan.evaluation import predictions_file, read_kept
 from polyspan.evaluation.calibrate import FOLDS, best_threshold, fit_threshold, folds
-from polyspan.evaluation.observe import Flags, Floats, Observations, ask_alone, observe_kept
+from polyspan.evaluation.observe import Observations, ask_alone, observe_kept
 from polyspan.metrics import prior_weights, threshold_table
+from polyspan.metrics.arrays import Flags, Floats
 from polyspan.metrics.bootstrap import Estimate, bootstrap_estimates
 
 RESULT = Path(__file__).parent / "results" / "language_thresholds.json"

@@ -52,7 +52,8 @@ class Contexts:
         ranked = [passage.text for passage in self._ranking.best(example.question, len(self._texts) - 1)]
         shuffled = [self._texts[i] for i in generator.permutation(len(self._texts))]
         found: dict[str, None] = {}
-        for text in chain.from_iterable(zip(self._others(example, ranked), self._others(example, shuffled))):  # noqa: B905
+        in_turn = zip(self._others(example, ranked), self._others(example, shuffled), strict=False)
+        for text in chain.from_iterable(in_turn):
             found[text] = None
             if len(found) == count:
                 return tuple(found)

@@ -413,7 +413,7 @@ def test_reader_needs_a_detector_only_where_the_model_has_thresholds_by_language
 @pytest.mark.parametrize("language", ["", "DE", "german", "de-AT", 3])
 def test_reader_options_refuse_what_is_no_language(language: object) -> None:
     with pytest.raises(InputError, match="language must be an ISO 639 code such as 'de', or 'auto', not"):
-        ReadOptions(language=language)  # type: ignore[arg-type]
+        ReadOptions(language=language)  # type: ignore[arg-type] # 3, which it refuses
 
 
 class Noisy(FakeScorer):

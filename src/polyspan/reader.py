@@ -28,7 +28,18 @@ from polyspan.decoding import (
 )
 from polyspan.errors import InputError, ModelError
 from polyspan.features import PairTokenizer, Tokens, WindowSettings, collate, make_windows, plan_batches
-from polyspan.types import Answer, Document, FloatArray, NoAnswer, Passage, Readable, Reading, Span, Window
+from polyspan.types import (
+    LANGUAGE_CODE,
+    Answer,
+    Document,
+    FloatArray,
+    NoAnswer,
+    Passage,
+    Readable,
+    Reading,
+    Span,
+    Window,
+)
 
 BLOCK_WINDOWS = 512
 CACHED_CHARS = 4_000_000
@@ -81,7 +92,7 @@ class ReadOptions:
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or value < 1):
                 raise InputError(f"{name} must be a whole number of at least 1, not {value!r}")
-        if self.language is not None and not re.fullmatch(f"[a-z]{{2,3}}|{AUTO_LANGUAGE}", str(self.language)):
+        if self.language is not None and not re.fullmatch(f"{LANGUAGE_CODE}|{AUTO_LANGUAGE}", str(self.language)):
             raise InputError(f"language must be an ISO 639 code such as 'de', or 'auto', not {self.language!r}")
 
 

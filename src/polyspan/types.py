@@ -17,6 +17,9 @@ FloatArray = npt.NDArray[np.float32]
 
 NoAnswerMode = Literal["auto", "on", "off"]
 
+LANGUAGE_CODE = "[a-z]{2,3}"
+"""A regular expression for ISO 639 codes."""
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Span:

@@ -27,10 +27,9 @@ from polyspan.evaluation import (
     score_predictions,
 )
 from polyspan.evaluation.figures import draw_png
+from polyspan.types import LANGUAGE_CODE
 
 Command = Callable[..., None]
-
-_LANGUAGE = re.compile("[a-z]{2,3}")
 
 
 def report_options(command: Command) -> Command:
@@ -79,7 +78,7 @@ def language_option(command: Command) -> Command:
 
 def _code(_context: click.Context, _option: click.Parameter, value: str) -> str:
     """The language's code, if one is given; "auto" tells a question's language, and is none of answers."""
-    if value and not _LANGUAGE.fullmatch(value):
+    if value and not re.fullmatch(LANGUAGE_CODE, value):
         raise InputError(f"--language {value}: expected an ISO 639 code such as de")
     return value
 
@@ -92,7 +91,7 @@ def chosen_regimes(given: Iterable[str]) -> list[str]:
 def dataset_and_language(text: str, language: str) -> tuple[Path, str]:
     """A dataset given as FILE or FILE:LANG, and its language; ``language`` where it has none of its own."""
     path, _, own = text.rpartition(":")
-    return (Path(path), own) if path and _LANGUAGE.fullmatch(own) else (Path(text), language)
+    return (Path(path), own) if path and re.fullmatch(LANGUAGE_CODE, own) else (Path(text), language)
 
 
 def read_kept_of(path: Path, dataset: Path) -> Kept:

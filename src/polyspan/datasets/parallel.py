@@ -10,13 +10,12 @@ from pathlib import Path
 from polyspan.datasets.jsonfile import file_signature
 from polyspan.datasets.squad import read_squad
 from polyspan.errors import DatasetError, InputError
-from polyspan.types import QAExample
+from polyspan.types import LANGUAGE_CODE, QAExample
 
-_LANGUAGE = "[a-z]{2,3}"
 LAYOUTS: Mapping[str, re.Pattern[str]] = {
-    "xquad": re.compile(rf"(?P<name>.+)\.(?P<context>{_LANGUAGE})\.json(\.gz)?"),
+    "xquad": re.compile(rf"(?P<name>.+)\.(?P<context>{LANGUAGE_CODE})\.json(\.gz)?"),
     "mlqa": re.compile(
-        rf"(?P<name>.+)-context-(?P<context>{_LANGUAGE})-question-(?P<question>{_LANGUAGE})\.json(\.gz)?"
+        rf"(?P<name>.+)-context-(?P<context>{LANGUAGE_CODE})-question-(?P<question>{LANGUAGE_CODE})\.json(\.gz)?"
     ),
 }
 """How files are named. XQuAD's hold one language each and the same question ids; MLQA's are one pair each."""

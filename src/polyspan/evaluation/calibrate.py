@@ -16,8 +16,6 @@ from polyspan.evaluation.observe import (
     MOST_DOCUMENTS,
     Asked,
     Datasets,
-    Flags,
-    Floats,
     Observations,
     ask_alone,
     ask_among_others,
@@ -30,7 +28,8 @@ from polyspan.metrics import (
     selective_scores,
     threshold_table,
 )
-from polyspan.types import Report
+from polyspan.metrics.arrays import Flags, Floats
+from polyspan.types import LANGUAGE_CODE, Report
 
 Fitted = tuple[Confidence, float]
 
@@ -231,7 +230,7 @@ def _check_enough(found: Mapping[str, tuple[int, int]]) -> None:
 
 
 def _check_language(language: str | None, stored: Calibration) -> None:
-    if language is not None and re.fullmatch("[a-z]{2,3}", language) is None:
+    if language is not None and re.fullmatch(LANGUAGE_CODE, language) is None:
         raise InputError(f"language {language!r}: expected an ISO 639 code such as 'de'")
     if language is not None and stored.confidence is None:
         raise InputError("a language's threshold needs a calibrated model; calibrate it without a language first")

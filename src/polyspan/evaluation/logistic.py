@@ -3,13 +3,10 @@
 from collections.abc import Mapping
 
 import numpy as np
-import numpy.typing as npt
 
 from polyspan.decoding import LogisticMap, Term
 from polyspan.errors import InputError
-
-Floats = npt.NDArray[np.float64]
-Flags = npt.NDArray[np.bool_]
+from polyspan.metrics.arrays import Flags, Floats
 
 PENALTY = 1.0
 _STEPS = 100

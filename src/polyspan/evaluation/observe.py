@@ -12,11 +12,10 @@ from polyspan.decoding import FEATURES, Calibration
 from polyspan.errors import DatasetError
 from polyspan.evaluation.predictions import Prediction
 from polyspan.metrics import exact_match, space_characters, token_f1
+from polyspan.metrics.arrays import Flags, Floats
 from polyspan.reader import Reader
 from polyspan.types import QAExample, Reading
 
-Floats = npt.NDArray[np.float64]
-Flags = npt.NDArray[np.bool_]
 Datasets = Mapping[str, Sequence[QAExample]]
 
 ONE_IN = 16

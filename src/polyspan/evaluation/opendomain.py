@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from polyspan.datasets.fields import field as typed_field
 from polyspan.datasets.fields import items
 from polyspan.errors import DatasetError, InputError
 from polyspan.evaluation.evaluate import origin_of
-from polyspan.evaluation.predictions import Layout, Origin, number_field
+from polyspan.evaluation.predictions import Layout, Origin, number_field, predictions_file
 from polyspan.evaluation.reports import Questions
 from polyspan.metrics import (
     Regime,
@@ -34,12 +33,12 @@ from polyspan.metrics import (
     reciprocal_rank,
     space_characters,
 )
+from polyspan.metrics.arrays import Floats
 from polyspan.pipeline import QAPipeline
 from polyspan.reader import Reader, ReadOptions
 from polyspan.retrieval import cut_passages
 from polyspan.types import Document, Passage, QAExample, Report, Span
 
-Floats = npt.NDArray[np.float64]
 Figures = Mapping[str, Floats]
 
 RANKS = 10
@@ -196,7 +195,7 @@ def asked_from(
 
 def found_file(folder: Path, dataset: str) -> Path:
     """Where a folder keeps what was found on the dataset of that name: ``dev.json`` in ``dev.open-domain.jsonl``."""
-    return folder / f"{Path(dataset).name.removesuffix('.json')}.open-domain.jsonl"
+    return predictions_file(folder, dataset, "open-domain")
 
 
 def _read_found(record: dict[str, Any], where: str) -> Found:

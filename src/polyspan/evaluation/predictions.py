@@ -124,9 +124,9 @@ def as_predictions(examples: Iterable[QAExample], readings: Iterable[Reading]) -
         )
 
 
-def predictions_file(folder: Path, dataset: str) -> Path:
-    """Where a folder keeps the predictions on the dataset of that name: ``dev.json`` in ``dev.predictions.jsonl``."""
-    return folder / f"{Path(dataset).name.removesuffix('.gz').removesuffix('.json')}.predictions.jsonl"
+def predictions_file(folder: Path, dataset: str, kind: str = "predictions") -> Path:
+    """Where a folder keeps what was said on the dataset of that name: ``dev.json`` in ``dev.predictions.jsonl``."""
+    return folder / f"{Path(dataset).name.removesuffix('.gz').removesuffix('.json')}.{kind}.jsonl"
 
 
 def is_kept(path: Path) -> bool:
