@@ -1,5 +1,6 @@
 """A whole run: checks, training set, epochs, the best model kept."""
 
+import atexit
 import json
 import shutil
 import time
@@ -76,6 +77,7 @@ def train(recipe: Recipe, out: Path, settings: RunSettings | None = None) -> Tra
     settings = RunSettings() if settings is None else settings
     waiting = InitProcessGroupKwargs(timeout=LONGEST_WAIT)
     accelerator = Accelerator(cpu=not torch.accelerator.is_available(), kwargs_handlers=[waiting])
+    atexit.register(_leave_group)
     progress, checkpoint = _check(recipe, out), out / WORK / CHECKPOINT
     if progress.finished:
         return _report(progress)
@@ -102,6 +104,12 @@ def train(recipe: Recipe, out: Path, settings: RunSettings | None = None) -> Tra
         write_json(out / WORK / REPORT, content)
     loop.save(checkpoint, progress)
     return report
+
+
+def _leave_group() -> None:
+    """Stop the threads that talk to other processes: one that still runs when Python ends aborts the process."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def _prepare(
