@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, normalizers
 
 import polyspan.features.tokens as module
+from polyspan import Reader, Span
+from polyspan.decoding import whole_characters
 from polyspan.errors import ModelError
 from polyspan.features import PairTokenizer, Tokens
 from tiny import make_tokenizer
@@ -85,12 +87,12 @@ def uncovered(text: str, tokens: Tokens) -> set[str]:
 
 
 def is_dropped(kind: str, character: str) -> bool:
-    """BERT drops control characters, the replacement character and accents; NFKC melts marks into letters."""
+    """BERT drops control characters, the replacement character and accents; others melt marks into letters."""
     group = unicodedata.category(character)[0]
     melted = group == "M" or "\u1160" <= character <= "\u11ff" or character in "\uff9e\uff9f"
     if kind == "wordpiece":
         return melted or group == "C" or character == "\ufffd"
-    return kind == "unigram" and melted
+    return melted
 
 
 @cache
@@ -110,6 +112,29 @@ def test_tokens_of_awkward_texts(kind: str, tokenizer: PairTokenizer, text: str)
     assert_right_offsets(text, tokens)
     assert_no_special_ids(kind, tokens)
     assert all(is_dropped(kind, character) for character in uncovered(text, tokens))
+
+
+@settings(max_examples=50)
+@given(text=st.text(st.characters(min_codepoint=0xAC00, max_codepoint=0xD7A3) | st.sampled_from("éệờñ が plain 橋.")))
+def test_tokens_of_decomposed_text_are_those_of_composed_text(
+    kind: str, tokenizer: PairTokenizer, shipped: Reader, text: str
+) -> None:
+    parts = [unicodedata.normalize("NFD", letter) for letter in text]
+    decomposed, places = "".join(parts), np.cumsum([0, *map(len, parts)])
+    for each in (tokenizer, shipped.scorer.tokenizer):
+        expected, found = each.encode(text), each.encode(decomposed)
+        np.testing.assert_array_equal(found.ids, expected.ids)
+        for (start, end), span in zip(expected.offsets.tolist(), found.offsets.tolist(), strict=True):
+            if start < end:
+                assert whole_characters(decomposed, Span(*span)) == Span(places[start], places[end])
+
+
+@pytest.mark.parametrize("strips", [True, False])
+def test_tokens_leave_a_normaliser_that_reads_both_forms_alike(strips: bool) -> None:
+    tokenizer = make_tokenizer("wordpiece")
+    own = tokenizer.normalizer = normalizers.BertNormalizer(lowercase=False, strip_accents=strips)
+    PairTokenizer(tokenizer)
+    assert (str(tokenizer.normalizer) == str(own)) == strips
 
 
 @settings(max_examples=150)

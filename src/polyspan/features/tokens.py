@@ -1,6 +1,7 @@
 """Texts to token ids with character offsets, without special tokens."""
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ CHUNK_CHARS = 8_000
 # A lone space splits words in every tokenizer, however it treats runs of spaces and line ends. Where a text has
 # none, behind punctuation or a combining mark is better than inside a word.
 _SEAMS = tuple(re.compile(pattern) for pattern in (r"(?<=\S) (?=\S)", r"\s(?=\S)", r"(?<=[^\w\s])(?=\w)"))
+_COMPOSED = "각ệが"
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _WHITESPACE = np.array([ord(c) for c in map(chr, range(0x3001)) if c.isspace()], np.uint32)
 
@@ -90,7 +92,8 @@ class PairTokenizer:
     """A tokenizer stripped to what windows need; safe to use from several threads.
 
     Truncation and padding that came with the file are switched off, special tokens written in a text are
-    read as plain text, and offsets keep the first letter of each word whatever the post-processor did.
+    read as plain text, offsets keep the first letter of each word whatever the post-processor did, and decomposed
+    text is read as composed text is; the offset of a letter may then leave its marks out.
     """
 
     def __init__(self, tokenizer: "Tokenizer", pad_id: int = 0) -> None:
@@ -99,6 +102,7 @@ class PairTokenizer:
         self.template = PairTemplate.from_encoding(tokenizer.encode("a", "a"))
         tokenizer.post_processor = None
         _read_special_tokens_as_text(tokenizer)
+        _read_decomposed_as_composed(tokenizer)
         self.pad_id = pad_id
         self._tokenizer = tokenizer
 
@@ -142,6 +146,21 @@ def _read_special_tokens_as_text(tokenizer: "Tokenizer") -> None:
         split = pre_tokenizers.Split(Regex(heads), "isolated")
         before = tokenizer.pre_tokenizer
         tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split] if before is None else [before, split])
+
+
+def _read_decomposed_as_composed(tokenizer: "Tokenizer") -> None:
+    """Composes text (NFC) where the tokenizer's own normaliser leaves some decomposed.
+
+    SentencePiece's, as tokenizers runs it, composes no letter of more than five bytes, so no Korean syllable.
+    """
+    from tokenizers import normalizers
+
+    own = tokenizer.normalizer
+    forms = (unicodedata.normalize(form, _COMPOSED) for form in ("NFC", "NFD"))
+    if own is None:
+        tokenizer.normalizer = normalizers.NFC()
+    elif len(set(map(own.normalize_str, forms))) > 1:
+        tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), own])
 
 
 def _chunk_cuts(text: str) -> "Iterator[int]":
