@@ -25,7 +25,6 @@ from measure import machine, write_result
 from polyspan import Document, InputError, Passage, Reader, Span
 from polyspan.datasets import file_signature, read_squad
 from polyspan.datasets.shared import normalise_context
-from polyspan.evaluation import threshold_of
 from polyspan.evaluation.observe import Asked, observe, read_asked
 from polyspan.evaluation.opendomain import searchable
 from polyspan.metrics import prior_weights, selective_scores
@@ -150,7 +149,7 @@ def main() -> None:
         chosen += [of_kind[i] for i in generator.permutation(len(of_kind))[: given.questions]]
     largest = [(one.context, *contexts.beside(one, max(SIZES) - 1, generator)) for one in chosen]
     reader = Reader.from_pretrained(given.model)
-    threshold = threshold_of(reader, reader.defaults)
+    threshold = reader.threshold(reader.defaults)
     if threshold is None:
         raise InputError(f"{given.model}: it never abstains, so that its probabilities say nothing of no answer")
     found = {

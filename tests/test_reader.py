@@ -381,6 +381,18 @@ def test_reader_takes_the_threshold_of_the_language_that_it_is_told(scorer: Fake
     assert not reader.read("find rome", "Anna lives in Rome", own).no_answer.chosen
 
 
+def test_reader_tells_its_threshold_unless_each_question_has_its_own(scorer: FakeScorer) -> None:
+    reader = calibrated(scorer, de=-20.0)
+    assert reader.threshold(ReadOptions()) == reader.settings.calibration.no_answer_threshold
+    assert reader.threshold(ReadOptions(return_no_answer=False, language="de")) == -20
+    assert reader.threshold(ReadOptions(language="auto", no_answer_threshold=0.5)) == 0.5
+    assert reader.threshold(ReadOptions(language="auto")) is None
+    assert reader.threshold(ReadOptions(language="auto"), GERMAN) == -20
+    silent = Reader(scorer, NativeSettings(no_answer=False))
+    assert silent.threshold(ReadOptions()) is None
+    assert silent.threshold(ReadOptions(no_answer_threshold=0.5)) == 0.5
+
+
 GERMAN, FRENCH = "Wie heißt die Stadt am Hafen? rome", "Comment s'appelle la ville au bord de la mer ? rome"
 
 

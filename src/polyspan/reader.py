@@ -98,7 +98,7 @@ class ReadOptions:
 
 @dataclass(slots=True)
 class _Task:
-    """One question on its way: what it reads, above which threshold it has no answer, and what was found so far.
+    """One question on its way: what it reads, above which ``threshold`` it has no answer, and what was found so far.
 
     ``decoded`` holds the windows in the order of the documents, whichever batches they were scored in: sums over them
     depend on it in their last digits.
@@ -106,7 +106,7 @@ class _Task:
 
     question: str
     passages: list[Passage | None]
-    threshold: float
+    threshold: float | None
     contexts: list[int] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
     decoded: list[Decoded] = field(default_factory=list)
@@ -245,7 +245,7 @@ class Reader:
             top_k=max(_per_window(options), RUNNERS_UP),
             overlap_threshold=options.overlap_threshold,
             temperature=self.settings.calibration.span_temperature,
-            null_trained=self._abstains_with(options),
+            null_trained=bool(self.settings.no_answer) or options.no_answer_threshold is not None,
         )
         tasks: deque[_Task] = deque()
         windows = self._windows(pairs, tasks, options)
@@ -278,7 +278,7 @@ class Reader:
         tokens_of = _TokenCache(self.scorer.tokenizer)
         for question, documents in pairs:
             ids = tokens_of(_checked(question)).ids
-            task = _Task(question, as_passages(documents), self._threshold(question, options))
+            task = _Task(question, as_passages(documents), self.threshold(options, question))
             task.contexts = _context_numbers(task.passages)
             if len(ids) > settings.max_question_len:
                 task.notices.append(
@@ -305,17 +305,21 @@ class Reader:
                 )
         return start, end
 
-    def _abstains_with(self, options: ReadOptions) -> bool:
-        """Whether the null score counts: the model learnt it, or the caller's own threshold says so."""
-        return bool(self.settings.no_answer) or options.no_answer_threshold is not None
+    def threshold(self, options: ReadOptions, question: str | None = None) -> float | None:
+        """The null margin, in logits, above which a question has no answer, whether or not that is allowed.
 
-    def _threshold(self, question: str, options: ReadOptions) -> float:
-        """The null margin, in logits, above which the question has no answer."""
+        None where the null score does not count, as the model never learnt it and the options give no threshold of
+        their own; and where each question has its own threshold, but none is given.
+        """
         if options.no_answer_threshold is not None:
             return options.no_answer_threshold
         calibration, language = self.settings.calibration, options.language
-        if language == AUTO_LANGUAGE:
-            language = detect_language(question) if calibration.thresholds else None
+        if not self.settings.no_answer:
+            return None
+        if language == AUTO_LANGUAGE and calibration.thresholds:
+            if question is None:
+                return None
+            language = detect_language(question)
         return calibration.threshold(language)
 
     def _finish(self, task: _Task, options: ReadOptions) -> Reading:
@@ -326,22 +330,24 @@ class Reader:
             options.overlap_threshold,
             options.top_k if options.top_k_per_document is None else options.top_k_per_document,
         )[: options.top_k]
-        threshold = task.threshold
-        calibration = replace(self.settings.calibration, no_answer_threshold=threshold)
+        threshold, calibration = task.threshold, self.settings.calibration
+        if threshold is not None:
+            calibration = replace(calibration, no_answer_threshold=threshold)
         log_mass = float(np.logaddexp.reduce([decoded.log_mass for decoded in task.decoded], initial=-np.inf))
         features = _features(task, merged, calibration, log_mass, options) if merged else {}
         margin = merged[0].null_margin + options.no_answer_bias if merged else np.inf
-        abstains = self._abstains_with(options)
-        null = calibration.no_answer_probability(margin, features) if abstains or not merged else 0.0
-        chosen = options.return_no_answer and (not merged or (abstains and margin > threshold))
+        null = calibration.no_answer_probability(margin, features) if threshold is not None or not merged else 0.0
+        chosen = options.return_no_answer and (not merged or (threshold is not None and margin > threshold))
         scores = calibration.answer_probabilities([one.null_margin for one in merged], log_mass, null, features)
-        worst = threshold - options.no_answer_bias if abstains and options.return_no_answer and not chosen else np.inf
+        worst = np.inf
+        if threshold is not None and options.return_no_answer and not chosen:
+            worst = threshold - options.no_answer_bias
         found = tuple(
             _answer(candidate, _document_of(task, candidate), score, options.context_chars)
             for candidate, score in zip(merged, scores, strict=True)
             if candidate.null_margin <= worst and score >= options.score_threshold
         )
-        notices = task.notices + ([] if abstains or not options.return_no_answer else [NEVER_TRAINED])
+        notices = task.notices + ([NEVER_TRAINED] if threshold is None and options.return_no_answer else [])
         return Reading(
             question=task.question,
             answers=() if chosen else found,

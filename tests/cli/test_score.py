@@ -217,6 +217,7 @@ def test_score_refuses_to_draw_what_it_cannot(
     absent = tmp_path / "absent.json"  # it is not even opened
     for arguments, message in (
         ((texts, absent, "--report", "r.html"), "predictions.json: it holds no probabilities"),
+        ((absent, dataset, "--report", "r.html"), "absent.json: No such file or directory"),
         ((texts, absent, "--plots", "plots"), "give predictions that polyspan evaluate --out kept"),
         ((folder, absent, "--report", dataset / "r.html"), "dataset.json: cannot be written: "),
         ((folder, absent, "--plots", dataset / "plots"), "plots: cannot be written: "),

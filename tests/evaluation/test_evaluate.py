@@ -6,7 +6,7 @@ from fake_scorer import FakeScorer
 from polyspan import Reader
 from polyspan.backends import NativeSettings
 from polyspan.decoding import Calibration
-from polyspan.evaluation import evaluate, origin_of, predict, reading_options, threshold_of
+from polyspan.evaluation import evaluate, origin_of, predict, reading_options
 from polyspan.types import GoldAnswer, QAExample
 
 EXAMPLES = [
@@ -63,14 +63,9 @@ def test_evaluate_survives_contexts_without_text(reader: Reader) -> None:
 def test_evaluate_reads_by_the_threshold_of_a_language() -> None:
     calibration = Calibration(no_answer_threshold=1.0, thresholds={"de": 2.0})
     reader = Reader(FakeScorer(), NativeSettings(no_answer=True, calibration=calibration))
-    thresholds = [threshold_of(reader, reading_options(reader, EXAMPLES, "on", code)) for code in ("", "en", "de")]
+    thresholds = [reader.threshold(reading_options(reader, EXAMPLES, "on", code)) for code in ("", "en", "de")]
     assert thresholds == [1, 1, 2]
     assert reading_options(reader, EXAMPLES, "on", "en") == reading_options(reader, EXAMPLES, "on")
-    options = reading_options(reader, EXAMPLES, "on")
-    assert threshold_of(reader, replace(options, no_answer_threshold=0.5)) == 0.5
-    assert threshold_of(reader, reading_options(reader, EXAMPLES, "off")) is None
-    assert threshold_of(reader, replace(options, language="auto")) is None  # several
-    assert threshold_of(Reader(FakeScorer(), NativeSettings(no_answer=False)), options) is None
 
 
 def test_evaluate_origin_changes_with_the_calibration(reader: Reader) -> None:
@@ -79,6 +74,7 @@ def test_evaluate_origin_changes_with_the_calibration(reader: Reader) -> None:
     assert (origin.model, origin.weights, origin.dataset, origin.threshold) == ("fake", "ff", "four.json", 0)
     assert origin.options["max_seq_len"] == options.max_seq_len
     assert origin == origin_of(reader, "ff", dataset, options)
+    assert origin_of(reader, "ff", dataset, replace(options, return_no_answer=False)).threshold is None
     reader.settings = replace(reader.settings, calibration=Calibration(no_answer_temperature=2.0))
     changed = origin_of(reader, "ff", dataset, options)
     assert changed.settings != origin.settings

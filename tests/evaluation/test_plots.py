@@ -114,12 +114,15 @@ def renamed(answered: Answered, name: str, language: str = "") -> Answered:
 
 
 def test_plots_of_several_datasets_compare_them(answered: Answered, figures: list[Any]) -> None:
-    made = drawn(renamed(answered, "$a_1$.json", "de"), renamed(answered, "ゼロ.json"))
+    made = drawn(renamed(answered, "$a_1$.json", "de"), renamed(answered, "Ελληνικά \U000e0001.json"))
     assert [plot.name for plot in made] == [*NAMES, "datasets"]
-    assert [label.get_text() for label in figures[3].axes[0].get_yticklabels()] == ["$a_1$.json (de)", "??.json"]
+    assert [label.get_text() for label in figures[3].axes[0].get_yticklabels()] == [
+        "$a_1$.json (de)",
+        "Ελληνικά \\U000e0001.json",
+    ]
     report = complete_reports({}, answered).main
     f1, (low, high) = report.scores["f1"], report.intervals["f1"]
-    assert f"ゼロ.json: {f1:.2f} ({low:.2f} to {high:.2f})" in made[3].alt
+    assert f"Ελληνικά \U000e0001.json: {f1:.2f} ({low:.2f} to {high:.2f})" in made[3].alt
 
 
 @pytest.mark.parametrize("kept", [["right"], ["never"], ["silent"], ["right", "never"]])

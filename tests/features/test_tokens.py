@@ -117,7 +117,7 @@ def test_tokens_of_awkward_texts(kind: str, tokenizer: PairTokenizer, text: str)
 @settings(max_examples=50)
 @given(text=st.text(st.characters(min_codepoint=0xAC00, max_codepoint=0xD7A3) | st.sampled_from("éệờñ が plain 橋.")))
 def test_tokens_of_decomposed_text_are_those_of_composed_text(
-    kind: str, tokenizer: PairTokenizer, shipped: Reader, text: str
+    tokenizer: PairTokenizer, shipped: Reader, text: str
 ) -> None:
     parts = [unicodedata.normalize("NFD", letter) for letter in text]
     decomposed, places = "".join(parts), np.cumsum([0, *map(len, parts)])

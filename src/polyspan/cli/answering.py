@@ -15,7 +15,6 @@ from polyspan.evaluation import (
     predictions_file,
     reading_options,
     resume,
-    threshold_of,
 )
 from polyspan.reader import Reader, ReadOptions
 from polyspan.types import NoAnswerMode
@@ -57,6 +56,5 @@ def new_rows(reader: Reader, task: Task) -> Iterator[Prediction]:
 def answered(reader: Reader, task: Task, rows: Sequence[Prediction]) -> Answered:
     """The task done: the kept and the new ``rows`` together."""
     source = {**task.questions.source, "model": reader.scorer.name, "no_answer": task.no_answer}
-    return Answered(
-        replace(task.questions, source=source), {row.id: row for row in rows}, threshold_of(reader, task.options)
-    )
+    threshold = reader.threshold(task.options) if task.options.return_no_answer else None
+    return Answered(replace(task.questions, source=source), {row.id: row for row in rows}, threshold)

@@ -1,6 +1,5 @@
 """``polyspan open-domain``."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ from polyspan.backends import find_model
 from polyspan.backends.digest import model_digest
 from polyspan.cli.output import notice, print_reports, progress
 from polyspan.documents import read_documents
-from polyspan.evaluation import Origin, Questions, append, read_questions, threshold_of
+from polyspan.evaluation import Origin, Questions, append, read_questions
 from polyspan.evaluation.opendomain import (
     FOUND,
     Found,
@@ -88,7 +87,7 @@ def open_domain(model: str, datasets: tuple[Path, ...], **given: Any) -> None:
     reader = Reader.from_pretrained(model)
     weights = model_digest(find_model(model)) if given["out"] else ""
     pipeline = QAPipeline(reader, PassageRanking(collection.passages), PipelineOptions(given["passages"]))
-    threshold = threshold_of(reader, replace(reader.defaults, return_no_answer=abstain))
+    threshold = reader.threshold(reader.defaults) if abstain else None
     values = []
     for questions in asked:
         origin = asked_from(pipeline, weights, questions, collection, options)

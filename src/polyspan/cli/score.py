@@ -47,13 +47,13 @@ def _score_kept(regimes: list[str], path: Path, dataset: Path, given: dict[str, 
 
 
 def _score_texts(regimes: list[str], path: Path, dataset: Path, given: dict[str, Any]) -> None:
+    texts = read_predictions(path)
     if SELECTIVE in regimes or given["report"] or given["plots"]:
         raise InputError(
             f"{path}: it holds no probabilities, which selective scores need, nor null margins and places in contexts, "
             "which --report and --plots need too; give predictions that polyspan evaluate --out kept"
         )
     questions = read_questions(dataset, given["language"])
-    texts = read_predictions(path)
     na_probs = None if given["na_probs"] is None else read_na_probs(given["na_probs"])
     threshold = 1.0 if given["na_threshold"] is None else given["na_threshold"]
     reports = [

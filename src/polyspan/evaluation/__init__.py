@@ -7,7 +7,6 @@ from polyspan.evaluation.evaluate import (
     origin_of,
     predict,
     reading_options,
-    threshold_of,
 )
 from polyspan.evaluation.html import html_report
 from polyspan.evaluation.plots import Plot, draw_plots
@@ -77,5 +76,4 @@ __all__ = [
     "resume",
     "score_predictions",
     "score_texts",
-    "threshold_of",
 ]

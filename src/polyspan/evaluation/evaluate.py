@@ -69,18 +69,6 @@ def reading_options(
     return replace(options, language=language) if language in reader.settings.calibration.thresholds else options
 
 
-def threshold_of(reader: Reader, options: ReadOptions) -> float | None:
-    """The no-answer threshold that a reader uses, in logits; None where it does not abstain, or uses several."""
-    if not options.return_no_answer:
-        return None
-    if options.no_answer_threshold is not None:
-        return options.no_answer_threshold
-    calibration = reader.settings.calibration
-    if not reader.settings.no_answer or (options.language == "auto" and calibration.thresholds):
-        return None
-    return calibration.threshold(options.language)
-
-
 def origin_of(reader: Reader, weights: str, dataset: Signature, options: ReadOptions) -> Origin:
     """What predictions are made from: a reader whose weights have that digest, a dataset's signature, and options."""
     return Origin(
@@ -89,6 +77,6 @@ def origin_of(reader: Reader, weights: str, dataset: Signature, options: ReadOpt
         settings=sha256(json_text(reader.settings.to_json()).encode()).hexdigest()[:12],
         dataset=str(dataset["dataset"]),
         dataset_sha256=str(dataset["dataset_sha256"]),
-        threshold=threshold_of(reader, options),
+        threshold=reader.threshold(options) if options.return_no_answer else None,
         options=asdict(options),
     )

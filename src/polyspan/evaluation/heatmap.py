@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from polyspan.evaluation.crosslingual import SCORES, CrossLingual
-from polyspan.evaluation.figures import draw_png
+from polyspan.evaluation.figures import draw_png, legible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,7 +27,8 @@ def draw_heat_map(result: CrossLingual) -> bytes:
     """
 
     def draw(figure: "Figure") -> None:
-        figure.suptitle(f"{result.averages['all_pairs'].signature['model']}, regime {result.regime}", fontsize="large")
+        model, fonts = legible(str(result.averages["all_pairs"].signature["model"]))
+        figure.suptitle(f"{model}, regime {result.regime}", fontsize="large", fontfamily=fonts, parse_math=False)
         for axes, score in zip(figure.subplots(1, len(SCORES)), SCORES, strict=True):
             _draw_matrix(axes, result, score)
 

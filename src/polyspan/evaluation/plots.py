@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from polyspan.evaluation.figures import draw_png
+from polyspan.evaluation.figures import draw_png, legible
 from polyspan.evaluation.reports import COVERAGES, Scored
 from polyspan.evaluation.thresholds import Thresholds
 from polyspan.metrics import reliability, risk_coverage
@@ -125,8 +125,10 @@ def plot_datasets(datasets: Sequence[Scored]) -> Plot:
         places = range(len(names))
         axes.hlines(places, *zip(*ends, strict=True), color=BLUE)
         axes.plot(values, places, "o", color=BLUE)
-        printable = [name.encode("latin-1", "replace").decode("latin-1") for name in names]  # as the font has it
-        axes.set_yticks(places, printable, parse_math=False)
+        shown, fonts = zip(*map(legible, names), strict=True)
+        axes.set_yticks(places, shown, parse_math=False)
+        for label, families in zip(axes.get_yticklabels(), fonts, strict=True):
+            label.set_fontfamily(families)
         axes.set(ylim=(len(names) - 0.5, -0.5), xlabel="F1 with 95 % interval")
 
     rows = "; ".join(
