@@ -10,14 +10,12 @@ import click
 from polyspan.backends import find_model
 from polyspan.backends.digest import model_digest
 from polyspan.cli.answering import Task, answered, make_task, new_rows
-from polyspan.cli.output import notice, print_json, progress
+from polyspan.cli.output import check_picture, notice, print_json, progress
 from polyspan.datasets.parallel import LAYOUTS, read_parallel
 from polyspan.datasets.writing import write_bytes
-from polyspan.errors import InputError
 from polyspan.evaluation import TEXT_REGIMES, Answered, counted
 from polyspan.evaluation.crosslingual import DEFAULT_REGIMES, SCORES, CrossLingual, LanguagePair, questions_of
 from polyspan.evaluation.crosslingual import cross_lingual as score
-from polyspan.evaluation.figures import draw_png
 from polyspan.evaluation.heatmap import draw_heat_map
 from polyspan.metrics import signature_text
 from polyspan.reader import Reader
@@ -73,7 +71,7 @@ def cross_lingual(model: str, paths: tuple[Path, ...], **given: Any) -> None:
     pair each, named like test-context-de-question-en.json. Averages are means over pairs.
     """
     if given["heatmap"] is not None:
-        _check_picture(given["heatmap"])
+        check_picture("--heatmap", given["heatmap"])
     data = read_parallel(
         paths, given["layout"], given["languages"], given["sample"], allow_missing=given["allow_missing"]
     )
@@ -91,13 +89,6 @@ def cross_lingual(model: str, paths: tuple[Path, ...], **given: Any) -> None:
         print_json({"layout": data.layout, **_content(result)})
     else:
         _print(result)
-
-
-def _check_picture(path: Path) -> None:
-    """Refuse, before anything is read, a picture that could not be written."""
-    if path.suffix.lower() != ".png" or path.is_dir() or not path.parent.is_dir():
-        raise InputError(f"--heatmap {path}: expected a name that ends in .png, in a folder that there is")
-    draw_png(1, 1, lambda _: None)  # says so where the packages for it are not there
 
 
 def _answer(reader: Reader, tasks: Mapping[LanguagePair, Task]) -> dict[LanguagePair, Answered]:

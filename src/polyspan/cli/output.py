@@ -5,20 +5,27 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from polyspan.errors import InputError
 from polyspan.metrics import signature_text
 from polyspan.types import Report
 
 Item = TypeVar("Item")
 
 
-def print_json(content: Any) -> None:
-    """One JSON value on stdout; halves of surrogate pairs stay escaped."""
+def indented_json(content: Any) -> str:
+    """One JSON value in lines that people can read; halves of surrogate pairs stay escaped."""
     text = json.dumps(content, ensure_ascii=False, indent=2)
-    click.echo(text.encode("utf-8", "backslashreplace").decode("utf-8"))
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def print_json(content: Any) -> None:
+    """One JSON value on stdout, as ``indented_json`` writes it."""
+    click.echo(indented_json(content))
 
 
 def print_reports(reports: Sequence[Report], as_json: bool) -> None:
@@ -51,6 +58,15 @@ def progress(items: Iterable[Item], total: int, what: str, done: int = 0) -> Ite
 
     bar: Iterable[Item] = tqdm(items, total=total, initial=done, desc=what, unit="q", disable=not sys.stderr.isatty())
     return bar
+
+
+def check_picture(option: str, path: Path) -> None:
+    """Refuse, before anything is read, a picture that could not be drawn or written."""
+    from polyspan.evaluation.figures import draw_png
+
+    if path.suffix.lower() != ".png" or path.is_dir() or not path.parent.is_dir():
+        raise InputError(f"{option} {path}: expected a name that ends in .png, in a folder that there is")
+    draw_png(1, 1, lambda _: None)  # says so where the packages for it are not there
 
 
 def emphasised(text: str) -> str:

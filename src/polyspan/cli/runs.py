@@ -41,11 +41,11 @@ def run_content(source: str, given: dict[str, Any]) -> dict[str, Any]:
 
     content: dict[str, Any] = {"model": source}
     if source.endswith(RECIPES):
-        content = read_recipe(Path(source), dict(_pair(one, "--define") for one in given["define"]))
+        content = read_recipe(Path(source), dict(name_and_value(one, "--define") for one in given["define"]))
     for group in ("data", "dev"):
         extend(content, group, map(_data_file, given[group]))
     for one in given["settings"]:
-        field, value = _pair(one, "--set")
+        field, value = name_and_value(one, "--set")
         *path, last = field.split(".")
         place = content
         for name in path:
@@ -87,7 +87,8 @@ def run(content: dict[str, Any], given: dict[str, Any]) -> None:
         click.echo(f"epoch {entry['epoch']}: mean F1 {entry['mean_f1']:.2f}{best}")
 
 
-def _pair(text: str, option: str) -> tuple[str, str]:
+def name_and_value(text: str, option: str) -> tuple[str, str]:
+    """What an option gives as NAME=VALUE."""
     name, equals, value = text.partition("=")
     if not (name and equals):
         raise InputError(f"{option} {text}: expected NAME=VALUE")
