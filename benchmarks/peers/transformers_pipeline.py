@@ -1,33 +1,32 @@
-"""The question-answering pipeline of transformers 4, in an environment of its own.
+"""The question-answering pipeline of transformers 4."""
 
-    python transformers_pipeline.py MODEL_FOLDER PAIRS.json THREADS
-
-Reads one line for each run from stdin and answers with seconds and answers as JSON.
-"""
-
-import json
-import sys
-import time
-from pathlib import Path
+from typing import Any
 
 import torch
 import transformers
+from protocol import Answer, Item, serve
 
 
-def main() -> None:
-    """Load once, then run as often as asked."""
-    model, pairs_file, threads = sys.argv[1:]
-    torch.set_num_threads(int(threads))
+def load(model: str, threads: int) -> Answer:
+    """In float32, as the pipeline comes."""
+    torch.set_num_threads(threads)
     transformers.logging.set_verbosity_error()
-    reader = transformers.pipeline("question-answering", model=model, tokenizer=model, device="cpu")
-    questions, contexts = zip(*json.loads(Path(pairs_file).read_text(encoding="utf-8")), strict=True)
-    print(json.dumps({"transformers": transformers.__version__, "torch": torch.__version__}), flush=True)
-    for _ in sys.stdin:
-        began = time.perf_counter()
-        answers = reader(question=list(questions), context=list(contexts))
-        taken = time.perf_counter() - began
-        print(json.dumps({"seconds": taken, "answers": [answer["answer"] for answer in answers]}), flush=True)
+    return answer_with(transformers.pipeline("question-answering", model=model, tokenizer=model, device="cpu"))
+
+
+def answer_with(pipeline: Any) -> Answer:
+    """One call of the pipeline for all pairs; of a question's documents the answer with the best score counts."""
+
+    def answer(items: list[Item]) -> list[str]:
+        pairs = [(question, document) for question, documents in items for document in documents]
+        questions, contexts = map(list, zip(*pairs, strict=True))
+        found = pipeline(question=questions, context=contexts)
+        results = iter([found] if isinstance(found, dict) else found)
+        best = [max((next(results) for _ in documents), key=lambda one: one["score"]) for _, documents in items]
+        return [one["answer"] for one in best]
+
+    return answer
 
 
 if __name__ == "__main__":
-    main()
+    serve(load, ["transformers", "torch"])

@@ -31,7 +31,7 @@ class Peer:
         arguments = [*command, str(model), str(folder / "items.json"), str(threads)]
         try:
             with self._errors.open("wb") as errors:
-                self._process = subprocess.Popen(  # noqa: S603 -- the user's own command
+                self.process = subprocess.Popen(  # noqa: S603 -- the user's own command
                     arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, encoding="utf-8"
                 )
         except OSError as error:
@@ -64,25 +64,25 @@ class Peer:
 
     def close(self) -> None:
         """End the process."""
-        self._process.kill()
-        self._process.communicate()
+        self.process.kill()
+        self.process.communicate()
         self._scratch.cleanup()
 
     def _say(self, text: str) -> None:
-        if self._process.stdin is None:
+        if self.process.stdin is None:
             raise AssertionError("a pipe was asked for")
         try:
-            self._process.stdin.write(text)
-            self._process.stdin.flush()
+            self.process.stdin.write(text)
+            self.process.stdin.flush()
         except BrokenPipeError:
             return  # the next line tells why
 
     def _line(self) -> dict[str, Any]:
-        if self._process.stdout is None:
+        if self.process.stdout is None:
             raise AssertionError("a pipe was asked for")
-        line = self._process.stdout.readline()
+        line = self.process.stdout.readline()
         if not line:
-            self._process.wait()
+            self.process.wait()
             said = self._errors.read_text(encoding="utf-8", errors="replace").strip().splitlines()
             raise InputError(f"peer {self._name}: it ended; it said last: {said[-1] if said else 'nothing'}")
         try:

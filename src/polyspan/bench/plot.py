@@ -1,11 +1,12 @@
 """A benchmark as a picture."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from polyspan.bench.contest import BARE, READER, Contest
 from polyspan.bench.run import Bench
 from polyspan.bench.timing import growth_exponent, medians
+from polyspan.bench.workloads import PAGE_CHARS
 from polyspan.evaluation.figures import draw_png
 from polyspan.evaluation.plots import BLUE, GREY, ORANGE
 
@@ -27,7 +28,13 @@ def draw_bench(bench: Bench) -> bytes:
         panels = figure.subplots(2, 2, height_ratios=[bars, _HEIGHT / 2])
         for axes, contest in zip(panels[0], bench.contests, strict=True):
             _draw_contest(axes, contest)
-        _draw_growth(panels[1][0], bench.document_medians, "pages of 3,000 characters, 1 question")
+        peaks = [one.peak_bytes for pages, one in bench.documents.items() if pages]
+        _draw_growth(
+            panels[1][0],
+            bench.document_medians,
+            f"pages of {PAGE_CHARS:,} characters, with the process's peak memory",
+            peaks,
+        )
         _draw_growth(panels[1][1], medians(bench.question_seconds), "questions, each on its own paragraph")
 
     bars = 1.0 + _BAR * len(bench.contests[0].seconds)
@@ -56,11 +63,20 @@ def _draw_contest(axes: "Axes", contest: Contest) -> None:
     axes.grid(visible=False, axis="y")
 
 
-def _draw_growth(axes: "Axes", seconds: Mapping[float, float] | Mapping[int, float], what: str) -> None:
+def _draw_growth(
+    axes: "Axes", seconds: Mapping[float, float] | Mapping[int, float], what: str, peaks: Sequence[int | None] = ()
+) -> None:
     """Seconds over size, both in powers of 10, beside what they would be in proportion to the largest."""
     sizes, costs = list(seconds), list(seconds.values())
     axes.loglog(sizes, [costs[-1] * size / sizes[-1] for size in sizes], "--", color=GREY, label="in proportion")
     axes.loglog(sizes, costs, "o-", color=BLUE, label="reader")
+    for size, cost, peak in zip(sizes, costs, peaks, strict=False):
+        if peak is not None:
+            place = {"xytext": (4, -4), "textcoords": "offset points", "va": "top", "fontsize": "small"}
+            axes.annotate(f"{peak / 2**20:.0f} MiB", (size, cost), **place)
+    axes.set_xticks(sizes, [f"{size:.3g}" for size in sizes])
+    axes.set_xticks([], minor=True)
+    axes.set_xlim(sizes[0] / 1.5, 2 * sizes[-1])
     axes.set(xlabel=what, ylabel="seconds")
     axes.set_title(f"grows with the power {growth_exponent(seconds):.2f}", fontsize="medium")
     axes.legend()

@@ -31,7 +31,7 @@ def interleaved(
                 own = run()
                 taken = time.perf_counter() - began if own is None else own
                 if number:
-                    seconds[name].append(round(taken, 4))
+                    seconds[name].append(round(taken, 6))
                 bar.update()
     return seconds
 

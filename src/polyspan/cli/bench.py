@@ -43,18 +43,18 @@ def bench(model: str, **given: Any) -> None:
     same windows; the latency of single calls; the time and the peak memory that a long document takes; and how costs
     grow with length and number of questions. All contestants take turns. Let nothing else run.
     """
-    if given["plot"] is not None:
-        check_picture("--plot", given["plot"])
+    _check_files(given)
+    readers, peers = _named(given, "also"), _named(given, "peer")
+    commands = {name: _words(command) for name, command in peers.items()}
     options = BenchOptions(model, given["threads"], given["runs"], given["pages"], sys.stderr.isatty())
     if given["data"] is None:
         material = made_up_material(given["questions"], given["seed"])
     else:
         material = squad_material(given["data"], given["questions"], given["seed"])
-    peers = {name: shlex.split(command) for name, command in _named(given, "peer").items()}
     backend = BackendOptions(threads=given["threads"])
     rivals = Rivals(
-        {name: Reader.from_pretrained(other, backend) for name, other in _named(given, "also").items()},
-        peers,
+        {name: Reader.from_pretrained(other, backend) for name, other in readers.items()},
+        commands,
         find_model(given["peer_model"] or model).path,
         given["threads"] or default_threads(),
     )
@@ -68,6 +68,22 @@ def bench(model: str, **given: Any) -> None:
         print_json(content)
     else:
         _print(result)
+
+
+def _check_files(given: dict[str, Any]) -> None:
+    """Refuse, before anything is read, what could not be written."""
+    if given["plot"] is not None:
+        check_picture("--plot", given["plot"])
+    if given["out"] is not None and not given["out"].parent.is_dir():
+        raise InputError(f"--out {given['out']}: expected a name in a folder that there is")
+
+
+def _words(command: str) -> list[str]:
+    """A command as a shell would split it."""
+    try:
+        return shlex.split(command)
+    except ValueError as error:
+        raise InputError(f"--peer, command {command}: {error}") from error
 
 
 def _named(given: dict[str, Any], option: str) -> dict[str, str]:
