@@ -72,8 +72,8 @@ def _draw_growth(
     axes.loglog(sizes, costs, "o-", color=BLUE, label="reader")
     for size, cost, peak in zip(sizes, costs, peaks, strict=False):
         if peak is not None:
-            place = {"xytext": (4, -4), "textcoords": "offset points", "va": "top", "fontsize": "small"}
-            axes.annotate(f"{peak / 2**20:.0f} MiB", (size, cost), **place)
+            label = f"{peak / 2**20:.0f} MiB"
+            axes.annotate(label, (size, cost), (4, -4), textcoords="offset points", va="top", fontsize="small")
     axes.set_xticks(sizes, [f"{size:.3g}" for size in sizes])
     axes.set_xticks([], minor=True)
     axes.set_xlim(sizes[0] / 1.5, 2 * sizes[-1])
