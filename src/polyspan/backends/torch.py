@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+from tokenizers import Tokenizer
 
 from polyspan.backends.folder import ModelFolder, one_line
 from polyspan.errors import InputError, MissingExtraError, ModelError
@@ -45,23 +46,7 @@ class TorchScorer:
         self.name = folder.name
         self.tokenizer = open_tokenizer(folder)
         self.max_seq_len = folder.max_seq_len
-        try:
-            with quietly():
-                model, info = AutoModelForQuestionAnswering.from_pretrained(
-                    folder.path, dtype=DTYPES[dtype], output_loading_info=True, weights_only=True, **OPENING
-                )
-        except UnpicklingError as error:
-            raise ModelError(
-                f"{folder.path}: its pickled weights are broken or hold code, which is never run; expected a "
-                "state dict, or better model.safetensors"
-            ) from error
-        except Exception as error:  # odd configurations and broken weights fail in many ways
-            raise ModelError(f"{folder.path}: transformers cannot open it: {one_line(error)}") from error
-        if info["missing_keys"]:
-            raise ModelError(
-                f"{folder.path}: has no weights for {', '.join(sorted(info['missing_keys'])[:3])}; expected a model "
-                "fine-tuned for extractive question answering"
-            )
+        model = open_model(folder, DTYPES[dtype])
         self._model = model.to(self._device).eval()
         self._takes_types = takes_types(model)
 
@@ -78,6 +63,28 @@ class TorchScorer:
     def save(self, folder: Path) -> None:
         """Write configuration, safetensors and tokenizer."""
         save_model(self._model, self._folder, folder)
+
+
+def open_model(folder: ModelFolder, dtype: torch.dtype | Literal["auto"]) -> Any:
+    """The model of a folder in a precision, "auto" for that of its weights; ModelError where it cannot be opened."""
+    try:
+        with quietly():
+            model, info = AutoModelForQuestionAnswering.from_pretrained(
+                folder.path, dtype=dtype, output_loading_info=True, weights_only=True, **OPENING
+            )
+    except UnpicklingError as error:
+        raise ModelError(
+            f"{folder.path}: its pickled weights are broken or hold code, which is never run; expected a "
+            "state dict, or better model.safetensors"
+        ) from error
+    except Exception as error:  # odd configurations and broken weights fail in many ways
+        raise ModelError(f"{folder.path}: transformers cannot open it: {one_line(error)}") from error
+    if info["missing_keys"]:
+        raise ModelError(
+            f"{folder.path}: has no weights for {', '.join(sorted(info['missing_keys'])[:3])}; expected a model "
+            "fine-tuned for extractive question answering"
+        )
+    return model
 
 
 @contextmanager
@@ -131,13 +138,19 @@ def open_tokenizer(folder: ModelFolder) -> PairTokenizer:
     Raises:
         ModelError: if there is neither, or it is broken.
     """
-    ready = folder.pair_tokenizer()
-    if ready is not None:
-        return ready
+    return folder.pair_tokenizer() or PairTokenizer(convert_tokenizer(folder), folder.pad_id)
+
+
+def convert_tokenizer(folder: ModelFolder) -> Tokenizer:
+    """The tokenizer of a folder without ``tokenizer.json``, as transformers makes it from its vocabulary.
+
+    Raises:
+        ModelError: if it holds no vocabulary, or a broken one.
+    """
     if not any(path for pattern in ("vocab.*", "*.model") for path in folder.path.glob(pattern)):
         raise ModelError(f"{folder.path}: holds no tokenizer.json and no vocabulary")
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder.path, **OPENING).backend_tokenizer
+        tokenizer: Tokenizer = AutoTokenizer.from_pretrained(folder.path, **OPENING).backend_tokenizer
     except Exception as error:  # broken vocabularies fail in many ways
         raise ModelError(f"{folder.path}: holds no tokenizer that can be read: {one_line(error)}") from error
-    return PairTokenizer(tokenizer, folder.pad_id)
+    return tokenizer

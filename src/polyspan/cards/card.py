@@ -118,6 +118,13 @@ def model_card(facts: CardFacts) -> str:
     return ("\n\n".join(parts) + "\n").encode("utf-8", "replace").decode("utf-8")
 
 
+def with_section(card: str, title: str, text: str) -> str:
+    """A card with one more section of Markdown, at its end or in the place of an earlier one of that title."""
+    earlier = re.compile(rf"^## {re.escape(title)}\n.*?(?=^## |\Z)", re.DOTALL | re.MULTILINE)
+    rest = earlier.sub("", card).rstrip()
+    return f"{rest}\n\n## {title}\n\n{text.strip()}\n"
+
+
 def _front_matter(facts: CardFacts) -> dict[str, Any]:
     known = {
         "license": facts.licence,

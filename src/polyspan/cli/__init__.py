@@ -21,6 +21,7 @@ COMMANDS = {
     "score": "Score a file of predictions, by SQuAD's official rules or others.",
     "text": "Print the text of a file as offsets count it.",
     "train": "Fine-tune a reader on questions in SQuAD's JSON.",
+    "trim": "Cut a reader's vocabulary down to some languages.",
 }
 
 
