@@ -6,6 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
+from unicodedata import normalize
 
 import numpy as np
 import numpy.typing as npt
@@ -147,7 +148,8 @@ def count_pieces(tokenizer: dict[str, Any], texts: Iterable[tuple[str, float]]) 
     size = max(counting.get_vocab().values()) + 1
     counts = np.zeros(size)
     for chunk in _chunks(texts):
-        encodings = counting.encode_batch_fast([text for text, _ in chunk], add_special_tokens=False)
+        composed = [normalize("NFC", text) for text, _ in chunk]  # as readers read it
+        encodings = counting.encode_batch_fast(composed, add_special_tokens=False)
         ids = np.array([number for encoding in encodings for number in encoding.ids], np.int64)
         weights = np.repeat([weight for _, weight in chunk], [len(encoding.ids) for encoding in encodings])
         counts += np.bincount(ids, weights, size)
