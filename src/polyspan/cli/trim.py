@@ -1,6 +1,5 @@
 """``polyspan trim``."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +41,7 @@ def trim(model: str, out: Path, languages: str, corpus: tuple[Path, ...], as_jso
     """Write MODEL (a folder, a hub id, or "default") to the new folder OUT with a smaller vocabulary.
 
     Kept are the pieces that frequent words of some languages, or the texts of a corpus, need, with digits, punctuation
-    and single characters. On texts of kept pieces the logits stay equal, which is proved before anything is written.
+    and single characters. What a Reader would open is trimmed: the ONNX file, else the weights for torch. On texts of kept pieces the logits stay equal, which is proved before anything is written.
     """
     codes = tuple(dict.fromkeys(code.strip() for code in languages.split(",") if code.strip()))
     settings = TrimSettings(codes, corpus, given["words"], given["pieces"])
@@ -54,7 +53,7 @@ def trim(model: str, out: Path, languages: str, corpus: tuple[Path, ...], as_jso
         raise InputError(f"--eval: two of {', '.join(names)} have one name; rename a file")
     report = cut(find_model(model), out, settings, tests, given["regime"], progress)
     if as_json:
-        print_json({"folder": str(out), **asdict(report)})
+        print_json({"folder": str(out), **report.to_json()})
     else:
         _print(report, out)
 

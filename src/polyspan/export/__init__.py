@@ -1,5 +1,12 @@
 """Model folders to small ONNX files."""
 
+from polyspan.errors import MissingExtraError
+
+try:
+    import onnx  # noqa: F401 -- most of this room needs it
+except ImportError as error:
+    raise MissingExtraError("exporting and trimming models", "export") from error
+
 from polyspan.export.onnx import export_onnx
 from polyspan.export.reader import export_small_reader
 from polyspan.export.vocabulary import choose_pieces, close_pieces, cut_tokenizer

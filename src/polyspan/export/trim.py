@@ -23,7 +23,6 @@ from polyspan.evaluation import (
     pool,
     predict,
     reading_options,
-    threshold_of,
 )
 from polyspan.export.pieces import Source, file_source, language_source, select_pieces
 from polyspan.export.proof import prove_equal
@@ -181,7 +180,8 @@ def _answer(reader: Reader, questions: Questions, what: str, progress: Progress)
     readings = predict(reader, questions.examples, options)
     watched = progress(readings, len(questions.examples), what.format(questions.source["dataset"]))
     rows = as_predictions(questions.examples, watched)
-    return Answered(questions, {row.id: row for row in rows}, threshold_of(reader, options))
+    threshold = reader.threshold(options) if options.return_no_answer else None
+    return Answered(questions, {row.id: row for row in rows}, threshold)
 
 
 def _required(folder: ModelFolder, tokenizer: dict[str, Any]) -> set[int]:
@@ -213,7 +213,7 @@ def _as_list(value: Any) -> list[Any]:
 
 
 def _renumbered(value: Any, number: Mapping[int, int]) -> Any:
-    """An id, or a list of ids; one that stands for no piece stays, if it cannot come to stand for one."""
+    """An id, or a list of ids; None for one that stood for no piece, so that it comes to stand for none."""
     if isinstance(value, list):
         return [_renumbered(one, number) for one in value]
     if not isinstance(value, int) or value < 0:

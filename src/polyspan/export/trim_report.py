@@ -1,8 +1,9 @@
 """What is asked of trimming a vocabulary, and what came of it."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from polyspan.cards import table
 from polyspan.errors import InputError
@@ -48,6 +49,14 @@ class TrimReport:
     proof: Proof
     kept_share: Mapping[str, float]
     scores: Mapping[str, Comparison]
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as JSON values, without the questions that changed."""
+        content = asdict(self)
+        content["settings"]["corpus"] = [path.as_posix() for path in self.settings.corpus]
+        for one in content["scores"].values():
+            del one["right_to_wrong"], one["wrong_to_right"]
+        return content
 
 
 def trim_section(report: TrimReport) -> str:

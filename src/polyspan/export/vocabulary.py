@@ -16,6 +16,7 @@ from polyspan.errors import ModelError
 
 CHUNK_TEXTS = 1_000
 KINDS = ("Unigram", "WordPiece", "BPE")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _BYTE = re.compile("<0x[0-9A-F]{2}>")
 
 
@@ -148,8 +149,8 @@ def count_pieces(tokenizer: dict[str, Any], texts: Iterable[tuple[str, float]]) 
     size = max(counting.get_vocab().values()) + 1
     counts = np.zeros(size)
     for chunk in _chunks(texts):
-        composed = [normalize("NFC", text) for text, _ in chunk]  # as readers read it
-        encodings = counting.encode_batch_fast(composed, add_special_tokens=False)
+        read = [normalize("NFC", _SURROGATE.sub("\ufffd", text)) for text, _ in chunk]  # as readers read texts
+        encodings = counting.encode_batch_fast(read, add_special_tokens=False)
         ids = np.array([number for encoding in encodings for number in encoding.ids], np.int64)
         weights = np.repeat([weight for _, weight in chunk], [len(encoding.ids) for encoding in encodings])
         counts += np.bincount(ids, weights, size)
