@@ -1,7 +1,8 @@
 import json
+import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -9,9 +10,7 @@ import tiny
 from polyspan import Reader
 from tiny import SENTENCES, make_reader_folder
 
-if TYPE_CHECKING:
-    from conftest import Run
-
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
 pytest.importorskip("torch")
 pytest.importorskip("onnx")
 pytest.importorskip("wordfreq")
@@ -27,7 +26,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def corpus(tmp_path: Path) -> Path:
     file = tmp_path / "corpus.txt"
-    file.write_text("\n".join(SENTENCES[1:4] * 3), encoding="utf-8")
+    file.write_text("\n".join([*SENTENCES[1:4] * 3, *["the bridge was opened"] * 5]), encoding="utf-8")
     return file
 
 
@@ -43,7 +42,7 @@ def questions(tmp_path: Path) -> Path:
     return file
 
 
-def test_trim_command_says_what_it_did(polyspan_here: "Run", whole: Path, corpus: Path, questions: Path) -> None:
+def test_trim_command_says_what_it_did(polyspan_here: Run, whole: Path, corpus: Path, questions: Path) -> None:
     out = corpus.with_name("new") / "small"
     result = polyspan_here(
         "trim", whole, out, "--languages", "en, de", "--corpus", corpus, "--words", 300, "--eval", f"{questions}:en"
@@ -58,7 +57,7 @@ def test_trim_command_says_what_it_did(polyspan_here: "Run", whole: Path, corpus
     assert Reader.from_pretrained(out).read("When?", [SENTENCES[2]]).question == "When?"
 
 
-def test_trim_command_prints_json(polyspan_here: "Run", whole: Path, corpus: Path, questions: Path) -> None:
+def test_trim_command_prints_json(polyspan_here: Run, whole: Path, corpus: Path, questions: Path) -> None:
     out = corpus.with_name("small")
     result = polyspan_here(
         "trim", whole, out, "--corpus", corpus, "--pieces", 90, "--eval", questions, "--regime", "squad1", "--json"
@@ -83,7 +82,7 @@ def test_trim_command_prints_json(polyspan_here: "Run", whole: Path, corpus: Pat
     ],
 )
 def test_trim_command_refuses_bad_input(
-    polyspan_here: "Run", whole: Path, corpus: Path, questions: Path, arguments: tuple[str, ...], message: str
+    polyspan_here: Run, whole: Path, corpus: Path, questions: Path, arguments: tuple[str, ...], message: str
 ) -> None:
     empty = corpus.with_name("empty.json")
     empty.write_text(
@@ -98,14 +97,14 @@ def test_trim_command_refuses_bad_input(
     assert not out.exists()
 
 
-def test_trim_command_refuses_a_folder_that_exists(polyspan_here: "Run", whole: Path, corpus: Path) -> None:
+def test_trim_command_refuses_a_folder_that_exists(polyspan_here: Run, whole: Path, corpus: Path) -> None:
     result = polyspan_here("trim", whole, corpus.parent, "--corpus", corpus)
     assert result.returncode == 2
     assert "exists already" in result.stderr
 
 
 def test_trim_command_names_the_extra(
-    polyspan_here: "Run", whole: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch
+    polyspan_here: Run, whole: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "wordfreq", None)
     result = polyspan_here("trim", whole, corpus.with_name("small"), "--languages", "de")

@@ -15,10 +15,10 @@ def write_graph(file: Path, nodes: list[tuple[str, list[str], str]], **tensors: 
     """A graph of ``nodes`` (kind, inputs, output), of which the last makes the output."""
     from onnx import TensorProto, helper, numpy_helper
 
-    made = [
-        helper.make_node(kind, inputs, [output], **({"to": TensorProto.INT64} if kind == "Cast" else {}))
-        for kind, inputs, output in nodes
-    ]
+    made = [helper.make_node(kind, inputs, [output]) for kind, inputs, output in nodes]
+    for node in made:
+        if node.op_type == "Cast":
+            node.attribute.append(helper.make_attribute("to", TensorProto.INT64))
     graph = helper.make_graph(
         made,
         "reader",
@@ -80,7 +80,7 @@ def test_tables_cut_eight_bits(tmp_path: Path, first: str) -> None:
             ("Gather", ["table", "input_ids"], "out"),
         ],
     }
-    tensors = {"codes": codes, "scale": np.array(scale), "zero": np.array(zero)}
+    tensors: dict[str, np.ndarray] = {"codes": codes, "scale": np.array(scale), "zero": np.array(zero)}
     file = write_graph(tmp_path / "a.onnx", nodes[first], **tensors)
     assert (run(cut(file, tmp_path / "b.onnx"), [2, 1]) == run(file, [5, 2])).all()
 

@@ -169,19 +169,25 @@ def test_trim_takes_a_vocabulary_without_tokenizer_json(corpus: Path, tmp_path: 
 def test_trim_writes_nothing_where_the_proof_fails(
     corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from polyspan.export import trim as module
+    from polyspan.export.tables import cut_onnx
+    from polyspan.export.trim import trim
     from polyspan.export.trim_report import TrimSettings
+    from polyspan.export.vocabulary import cut_tokenizer
 
     folder = ModelFolder(folder_of(tmp_path, "bert", "onnx"))
-    right = module.cut_onnx
-    monkeypatch.setattr(module, "cut_onnx", lambda source, rows, out: right(source, [*rows[:2], 0, *rows[3:]], out))
-    with pytest.raises(ModelError, match=r"logits differ by up to .* nothing is written"):
-        module.trim(folder, tmp_path / "small", TrimSettings(corpus=(corpus,)))
-    cut = module.cut_tokenizer
-    monkeypatch.setattr(module, "cut_onnx", right)
-    monkeypatch.setattr(module, "cut_tokenizer", lambda content, kept: cut(content, [*kept[:-2], kept[-1], kept[-2]]))
-    with pytest.raises(ModelError, match="the trimmed tokenizer cuts"):
-        module.trim(folder, tmp_path / "small", TrimSettings(corpus=(corpus,)))
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            "polyspan.export.trim.cut_onnx", lambda whole, rows, out: cut_onnx(whole, [*rows[:2], 0, *rows[3:]], out)
+        )
+        with pytest.raises(ModelError, match=r"logits differ by up to .* nothing is written"):
+            trim(folder, tmp_path / "small", TrimSettings(corpus=(corpus,)))
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            "polyspan.export.trim.cut_tokenizer",
+            lambda content, kept: cut_tokenizer(content, [*kept[:-2], kept[-1], kept[-2]]),
+        )
+        with pytest.raises(ModelError, match="the trimmed tokenizer cuts"):
+            trim(folder, tmp_path / "small", TrimSettings(corpus=(corpus,)))
     assert {path.name for path in tmp_path.iterdir()} == {"whole"}
 
 
