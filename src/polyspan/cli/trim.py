@@ -42,7 +42,8 @@ def trim(model: str, out: Path, languages: str, corpus: tuple[Path, ...], as_jso
 
     Kept are the pieces that frequent words of some languages, or the texts of a corpus, need, with digits, punctuation
     and single characters. On texts of kept pieces the logits stay equal, which is proved before anything is written.
-    Trimmed is what a Reader would open: the ONNX file, else the weights for torch.
+    Languages written without spaces need a corpus, since their pieces do not end with a word. Trimmed is what a Reader
+    would open: the ONNX file, else the weights for torch.
     """
     codes = tuple(dict.fromkeys(code.strip() for code in languages.split(",") if code.strip()))
     settings = TrimSettings(codes, corpus, given["words"], given["pieces"])

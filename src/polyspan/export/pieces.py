@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -23,12 +23,13 @@ from polyspan.export.vocabulary import (
     count_pieces,
     is_byte_level,
     merged_from,
-    open_tokenizer,
+    piece_ids,
     with_parts,
 )
 from polyspan.export.wordlists import word_forms, word_list
 
 Uses = npt.NDArray[np.float64]
+Progress = Callable[[Iterable[Any], int, str], Iterable[Any]]
 AT_LEAST = 3
 # Their characters are as many as those of all other scripts together, and more.
 LARGE_SCRIPTS = ("CJK", "HANGUL")
@@ -51,13 +52,21 @@ class Source:
     sentences: Sequence[str]
 
 
-def language_source(tokenizer: dict[str, Any], language: str, words: int, seed: int) -> Source:
+def unwatched(items: Iterable[Any], total: int, what: str) -> Iterable[Any]:  # noqa: ARG001 -- a Progress takes them
+    """The items alone."""
+    return items
+
+
+def language_source(
+    tokenizer: dict[str, Any], language: str, words: int, seed: int, progress: Progress = unwatched
+) -> Source:
     """The pieces of a language's frequent words in all ``word_forms``, and those of such words with signs in them.
 
     Its sentences are words drawn by their frequency. Raises InputError and MissingExtraError as ``word_list``.
     """
     shares = word_list(language, words)
-    uses = count_pieces(tokenizer, ((" ".join(word_forms(word)), share) for word, share in shares.items()))
+    watched = progress(shares.items(), len(shares), f"words of {language}")
+    uses = count_pieces(tokenizer, ((" ".join(word_forms(word)), share) for word, share in watched))
     for number, text in piece_texts(tokenizer).items():
         parts = _letters(text)
         if parts and len("".join(parts)) < len(text):  # such as "l'" and "(the"
@@ -149,7 +158,7 @@ def piece_texts(tokenizer: dict[str, Any]) -> Mapping[int, str]:
     Half a character of a byte-level piece is shown as U+FFFD.
     """
     model = tokenizer["model"]
-    pieces = open_tokenizer(tokenizer).get_vocab(with_added_tokens=False)
+    pieces = piece_ids(tokenizer)
     if is_byte_level(tokenizer):
         decode = decoders.ByteLevel().decode
         return {number: _without_space(decode([piece])) for piece, number in pieces.items()}

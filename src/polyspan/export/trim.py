@@ -2,10 +2,13 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+
+from tokenizers import Tokenizer
 
 from polyspan.backends import BackendOptions, ModelFolder, open_scorer, unpacked
 from polyspan.backends.digest import WEIGHTS
@@ -24,22 +27,16 @@ from polyspan.evaluation import (
     predict,
     reading_options,
 )
-from polyspan.export.pieces import Source, file_source, language_source, select_pieces
+from polyspan.export.pieces import Progress, Source, file_source, language_source, select_pieces, unwatched
 from polyspan.export.proof import prove_equal
 from polyspan.export.tables import cut_onnx, cut_torch, weight_files
 from polyspan.export.trim_report import TrimReport, TrimSettings, trim_section
-from polyspan.export.vocabulary import count_pieces, cut_tokenizer, open_tokenizer
+from polyspan.export.vocabulary import count_pieces, cut_tokenizer, piece_ids
 from polyspan.reader import Reader
 
 CARD = "README.md"
 SECTION = "Trimmed vocabulary"
 COPIED = ("special_tokens_map.json", "LICENSE*", "NOTICE*")
-Progress = Callable[[Iterable[Any], int, str], Iterable[Any]]
-
-
-def unwatched(items: Iterable[Any], total: int, what: str) -> Iterable[Any]:  # noqa: ARG001 -- a Progress takes them
-    """The items alone."""
-    return items
 
 
 def trim(
@@ -69,48 +66,56 @@ def trim(
         ModelError: if the model cannot be opened or trimmed, or the proof fails.
         MissingExtraError: without onnx, wordfreq, or torch where it is needed.
     """
-    if out.exists():
-        raise InputError(f"{out}: exists already; expected the name of a new folder")
-    before = Reader(open_scorer(source, BackendOptions()), source.settings)
-    tokenizer = tokenizer_content(source)
-    sources = [
-        *(language_source(tokenizer, one, settings.words, settings.seed) for one in settings.languages),
-        *(file_source(tokenizer, one) for one in settings.corpus),
-    ]
-    kept = select_pieces(tokenizer, sources, _required(source, tokenizer), settings.pieces)
-    try:
-        out.absolute().parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=f".{out.name}-", dir=out.absolute().parent) as scratch:
-            unfinished = Path(scratch) / out.name
-            unfinished.mkdir()
-            write_trimmed(source, tokenizer, kept, unfinished)
-            target = ModelFolder(unfinished)
-            target.write_settings(before.settings)
-            after = Reader(open_scorer(target, BackendOptions()), before.settings)
-            report = TrimReport(
-                settings=settings,
-                pieces=(len(sources[0].uses), len(kept)),
-                size=(model_size(source), model_size(target)),
-                proof=prove_equal(before.scorer, after.scorer, kept, [one.sentences for one in sources]),
-                kept_share=_kept_share(tokenizer, sources, tests, kept),
-                scores=compare_readers(before, after, tests, regime, progress),
-            )
-            _write_card(source, out.name, unfinished, report)
-            unfinished.rename(out)
-    except OSError as error:
-        raise InputError(f"{out}: cannot be written: {error.strerror or error}") from error
+    with new_folder(out) as folder:
+        before = Reader(open_scorer(source, BackendOptions()), source.settings)
+        tokenizer = tokenizer_content(source)
+        sources = _sources(tokenizer, settings, progress)
+        kept = select_pieces(tokenizer, sources, _required(source, tokenizer), settings.pieces)
+        write_trimmed(source, tokenizer, kept, folder)
+        after = Reader(open_scorer(ModelFolder(folder), BackendOptions()), before.settings)
+        ModelFolder(folder).write_settings(before.settings)
+        report = TrimReport(
+            settings=settings,
+            pieces=(len(sources[0].uses), len(kept)),
+            size=(model_size(source), model_size(ModelFolder(folder))),
+            proof=prove_equal(before.scorer, after.scorer, kept, [one.sentences for one in sources]),
+            kept_share=_kept_share(tokenizer, sources, tests, kept),
+            scores=compare_readers(before, after, tests, regime, progress),
+        )
+        _write_card(source, folder, report)
     return report
 
 
+@contextmanager
+def new_folder(out: Path) -> Iterator[Path]:
+    """A folder to write to, which is called ``out`` when all went well, and gone otherwise.
+
+    Raises:
+        InputError: if ``out`` exists already, or cannot be written.
+    """
+    if out.exists():
+        raise InputError(f"{out}: exists already; expected the name of a new folder")
+    parent = out.absolute().parent
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=f".{out.name}-", dir=parent) as scratch:
+            unfinished = Path(scratch) / out.name
+            unfinished.mkdir()
+            yield unfinished
+            unfinished.rename(out)
+    except OSError as error:
+        raise InputError(f"{out}: cannot be written: {error.strerror or error}") from error
+
+
 def tokenizer_content(folder: ModelFolder) -> dict[str, Any]:
-    """A folder's tokenizer.json, or what transformers makes of its vocabulary."""
+    """What a tokenizer.json of today holds of a folder's tokenizer, whose vocabulary may be in older files."""
     if folder.tokenizer_file is None:
         from polyspan.backends.torch import convert_tokenizer
 
-        text: str | bytes = convert_tokenizer(folder).to_str()
+        tokenizer = convert_tokenizer(folder)
     else:
-        text = unpacked(folder.tokenizer_file)
-    content: dict[str, Any] = json.loads(text)
+        tokenizer = Tokenizer.from_buffer(unpacked(folder.tokenizer_file))
+    content: dict[str, Any] = json.loads(tokenizer.to_str())
     return content
 
 
@@ -184,9 +189,16 @@ def _answer(reader: Reader, questions: Questions, what: str, progress: Progress)
     return Answered(questions, {row.id: row for row in rows}, threshold)
 
 
+def _sources(tokenizer: dict[str, Any], settings: TrimSettings, progress: Progress) -> list[Source]:
+    return [
+        *(language_source(tokenizer, one, settings.words, settings.seed, progress) for one in settings.languages),
+        *(file_source(tokenizer, one) for one in settings.corpus),
+    ]
+
+
 def _required(folder: ModelFolder, tokenizer: dict[str, Any]) -> set[int]:
     """Ids that the configuration names; where positions are counted from the padding token's, it must keep its id."""
-    known = set(open_tokenizer(tokenizer).get_vocab().values())
+    known = {*piece_ids(tokenizer).values(), *(token["id"] for token in tokenizer["added_tokens"])}
     ids = {one for key, value in folder.config.items() if _is_id(key) for one in _as_list(value)}
     if folder.config.get("model_type") in POSITIONS_AFTER_PADDING or folder.config.get("pad_token_id") is None:
         ids |= set(range(folder.pad_id + 1))
@@ -238,8 +250,8 @@ def _write_json(path: Path, content: Any, indent: int | None = None) -> None:
     write_bytes(path, [text.encode("utf-8", "surrogatepass")])
 
 
-def _write_card(source: ModelFolder, name: str, out: Path, report: TrimReport) -> None:
+def _write_card(source: ModelFolder, out: Path, report: TrimReport) -> None:
     """The model's own card, or a new one, with a section on what was trimmed."""
     own = source.path / CARD
-    card = own.read_text(encoding="utf-8") if own.is_file() else model_card(CardFacts(name=name, licence=""))
+    card = own.read_text(encoding="utf-8") if own.is_file() else model_card(CardFacts(name=out.name, licence=""))
     write_bytes(out / CARD, [with_section(card, SECTION, trim_section(report)).encode()])

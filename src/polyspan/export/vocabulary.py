@@ -111,23 +111,28 @@ def merged_from(tokenizer: dict[str, Any]) -> dict[int, set[int]]:
 
 def always_kept(tokenizer: dict[str, Any]) -> set[int]:
     """Ids of the pieces without which any text could be cut otherwise: see ``close_pieces``."""
-    kind, model = _kind(tokenizer), tokenizer["model"]
-    vocabulary = model["vocab"]
+    kind, model, names = _kind(tokenizer), tokenizer["model"], piece_ids(tokenizer)
     kept = {token["id"] for token in tokenizer["added_tokens"]} | set(_template_ids(tokenizer.get("post_processor")))
     if tokenizer.get("padding"):
         kept.add(tokenizer["padding"]["pad_id"])
     if kind == "Unigram":
-        names = {piece: number for number, (piece, _) in enumerate(vocabulary)}
-        kept.add(min(range(len(vocabulary)), key=lambda number: vocabulary[number][1]))
+        kept.add(min(range(len(names)), key=lambda number: model["vocab"][number][1]))
         kept |= set() if model.get("unk_id") is None else {model["unk_id"]}
     else:
-        names = vocabulary
         kept |= {names[model["unk_token"]]} if model.get("unk_token") in names else set()
     if model.get("byte_fallback"):
         kept |= {number for piece, number in names.items() if _BYTE.fullmatch(piece)}
     if is_byte_level(tokenizer):
         kept |= {names[byte] for byte in pre_tokenizers.ByteLevel.alphabet() if byte in names}
     return kept
+
+
+def piece_ids(tokenizer: dict[str, Any]) -> dict[str, int]:
+    """The pieces of the vocabulary with their ids; added tokens may not be among them."""
+    vocabulary = tokenizer["model"]["vocab"]
+    if _kind(tokenizer) == "Unigram":
+        return {piece: number for number, (piece, _) in enumerate(vocabulary)}
+    return dict(vocabulary)
 
 
 def is_byte_level(tokenizer: dict[str, Any]) -> bool:
