@@ -1,3 +1,4 @@
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from polyspan import Reader
 from polyspan.backends import NativeSettings
 from polyspan.bench.workloads import Material
 
-WritePeer = Callable[[str], list[str]]
+WritePeer = Callable[..., list[str]]
 
 PEER = """
 import json, sys
@@ -23,7 +24,6 @@ for line in sys.stdin:
 @pytest.fixture
 def write_peer(tmp_path: Path) -> WritePeer:
     """A peer that answers with the first document's first word, or any other code, as a command."""
-    import sys
 
     def write(code: str = PEER) -> list[str]:
         script = tmp_path / "peer.py"

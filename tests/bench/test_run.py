@@ -1,7 +1,6 @@
 import json
 import sys
 from dataclasses import asdict
-from pathlib import Path
 
 import pytest
 
@@ -69,8 +68,7 @@ def test_bench_as_a_picture(reader: Reader, material: Material, monkeypatch: pyt
         draw_bench(found)
 
 
-def test_bench_of_one_question(reader: Reader, errands: list[Errand], tmp_path: Path) -> None:
-    del tmp_path
+def test_bench_of_one_question(reader: Reader, errands: list[Errand]) -> None:
     found = bench(reader, Material([("find anna", "anna")], ["anna"], {}), BenchOptions("m", runs=1, pages=1))
     assert list(found.question_seconds) == [1]
     assert len(errands) == 5
