@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from polyspan.errors import InputError
-from polyspan.reader import Reader, ReadOptions
+from polyspan.reader import EarlyStop, Reader, ReadOptions
 from polyspan.retrieval import PassageRanking, cut_passages
 from polyspan.types import Document, Passage, Reading
 
@@ -22,14 +22,22 @@ class PassageRanker(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PipelineOptions:
-    """``passages_read``: how many of the best ranked passages the reader reads for each question."""
+    """How the best ranked passages are read.
+
+    ``passages_read``: how many for each question, at most. ``stop_risk``, 0 (off) to 1: the reader stops earlier where
+    its model's stop rule says that what is left changes the best answer, over questions like those of its fit, with no
+    higher probability than this.
+    """
 
     passages_read: int = 10
+    stop_risk: float = 0.0
 
     def __post_init__(self) -> None:
-        """Refuse to read nothing."""
+        """Refuse to read nothing, and what is no risk."""
         if self.passages_read < 1:
             raise InputError(f"passages_read must be at least 1, not {self.passages_read}")
+        if not 0 <= self.stop_risk < 1:
+            raise InputError(f"stop_risk must be a probability from 0 (off) to below 1, not {self.stop_risk}")
 
 
 class QAPipeline:
@@ -38,12 +46,16 @@ class QAPipeline:
     def __init__(
         self, reader: Reader, documents: Iterable[Document] | PassageRanker, options: PipelineOptions | None = None
     ) -> None:
-        """Documents are held in memory, cut once and ranked by BM25, unless what is given ranks passages itself."""
+        """Documents are held in memory, cut once and ranked by BM25, unless what is given ranks passages itself.
+
+        Raises InputError where there is a ``stop_risk`` and the model holds no stop rule that covers it.
+        """
         self.reader = reader
         self.options = PipelineOptions() if options is None else options
         if not isinstance(documents, PassageRanker):
             documents = PassageRanking([passage for document in documents for passage in cut_passages(document)])
         self._ranker = documents
+        self._stop = _early_stop(reader, self.options)
 
     def ask(self, question: str, options: ReadOptions | None = None) -> Reading:
         """Answers from the passages that suit the question most; offsets are those of whole documents."""
@@ -64,5 +76,24 @@ class QAPipeline:
                 waiting.append(self._ranker.best(question, max(ranked, self.options.passages_read)))
                 yield question, waiting[-1][: self.options.passages_read]
 
-        for reading in self.reader.read_stream(pairs(), options):
+        for reading in self.reader.read_stream(pairs(), options, self._stop):
             yield waiting.popleft(), reading
+
+
+def _early_stop(reader: Reader, options: PipelineOptions) -> EarlyStop | None:
+    """When the reader stops, None where it reads everything."""
+    if not options.stop_risk:
+        return None
+    rule = reader.settings.calibration.stop
+    if rule is None:
+        raise InputError(
+            f"stop_risk {options.stop_risk:g}: {reader.scorer.name} has no stop rule; fit one with polyspan calibrate "
+            "--early-stop, or set it to 0 to read all passages"
+        )
+    if options.passages_read > rule.passages:
+        raise InputError(
+            f"passages_read {options.passages_read}: the stop rule of {reader.scorer.name} was fitted for at most "
+            f"{rule.passages}; read no more, or set stop_risk to 0"
+        )
+    limit = rule.limit(options.stop_risk)
+    return EarlyStop(rule.after, lambda reading: any(answer.score > limit for answer in reading.answers[:1]))

@@ -1,13 +1,13 @@
 """Questions and documents to quotes."""
 
 import re
-from collections import OrderedDict, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice, repeat
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, TypeGuard, cast
+from typing import cast
 from unicodedata import category
 
 import numpy as np
@@ -27,22 +27,20 @@ from polyspan.decoding import (
     whole_characters,
 )
 from polyspan.errors import InputError, ModelError
-from polyspan.features import PairTokenizer, Tokens, WindowSettings, collate, make_windows, plan_batches
+from polyspan.features import WindowSettings, collate, plan_batches
+from polyspan.tasks import Task, WindowCutter, as_passages, checked_question, is_collection, take_windows
 from polyspan.types import (
     LANGUAGE_CODE,
     Answer,
     Document,
     FloatArray,
     NoAnswer,
-    Passage,
     Readable,
     Reading,
-    Span,
     Window,
 )
 
 BLOCK_WINDOWS = 512
-CACHED_CHARS = 4_000_000
 AUTO_LANGUAGE = "auto"
 NEVER_TRAINED = "this model was never trained to give no answer, so it always answers; scores compare spans only"
 _PROBES = (
@@ -96,40 +94,19 @@ class ReadOptions:
             raise InputError(f"language must be an ISO 639 code such as 'de', or 'auto', not {self.language!r}")
 
 
-@dataclass(slots=True)
-class _Task:
-    """One question on its way: what it reads, above which ``threshold`` it has no answer, and what was found so far.
+@dataclass(frozen=True, slots=True)
+class EarlyStop:
+    """When the documents that are left need not be read.
 
-    ``decoded`` holds the windows in the order of the documents, whichever batches they were scored in: sums over them
-    depend on it in their last digits.
+    ``enough`` is asked after each of the rising numbers of documents ``after``, of what was found in them.
     """
 
-    question: str
-    passages: list[Passage | None]
-    threshold: float | None
-    contexts: list[int] = field(default_factory=list)
-    notices: list[str] = field(default_factory=list)
-    decoded: list[Decoded] = field(default_factory=list)
-    complete: bool = False
+    after: Sequence[int]
+    enough: Callable[[Reading], bool]
 
-
-class _TokenCache:
-    """The tokens of the texts read last, so that many questions share one tokenised document."""
-
-    def __init__(self, tokenizer: PairTokenizer) -> None:
-        self._tokenizer = tokenizer
-        self._tokens: OrderedDict[str, Tokens] = OrderedDict()
-        self._chars = 0
-
-    def __call__(self, text: str) -> Tokens:
-        if text in self._tokens:
-            self._tokens.move_to_end(text)
-            return self._tokens[text]
-        tokens = self._tokens[text] = self._tokenizer.encode(text)
-        self._chars += len(text)
-        while self._chars > CACHED_CHARS and len(self._tokens) > 1:
-            self._chars -= len(self._tokens.popitem(last=False)[0])
-        return tokens
+    def until(self, opened: int) -> int | None:
+        """To which document to go on where so many were read; None: to the last."""
+        return next((number for number in self.after if number > opened), None)
 
 
 class Reader:
@@ -220,7 +197,7 @@ class Reader:
         The results equal those of single calls and stand in the order of the questions.
         """
         asked, given = list(questions), list(documents)
-        collections = [one for one in given if _is_collection(one)]
+        collections = [one for one in given if is_collection(one)]
         if not collections:
             return list(self.read_stream(zip(asked, repeat(cast("list[Readable]", given))), options))
         if len(collections) != len(given) or len(given) != len(asked):
@@ -229,81 +206,6 @@ class Reader:
                 f"{len(given) - len(collections)} documents; give one list for each question, or one flat list for all"
             )
         return list(self.read_stream(zip(asked, collections, strict=True), options))
-
-    def read_stream(
-        self,
-        pairs: Iterable[tuple[str, Readable | Iterable[Readable]]],
-        options: ReadOptions | None = None,
-    ) -> Iterator[Reading]:
-        """Answer questions, each from its own documents, as they come; memory stays bounded.
-
-        Windows of neighbouring questions are scored together, so results come in groups, in order.
-        """
-        options = self.defaults if options is None else options
-        span_settings = SpanSettings(
-            max_answer_len=options.max_answer_len,
-            top_k=max(_per_window(options), RUNNERS_UP),
-            overlap_threshold=options.overlap_threshold,
-            temperature=self.settings.calibration.span_temperature,
-            null_trained=bool(self.settings.no_answer) or options.no_answer_threshold is not None,
-        )
-        tasks: deque[_Task] = deque()
-        windows = self._windows(pairs, tasks, options)
-        while block := list(islice(windows, BLOCK_WINDOWS)):
-            decoded: dict[int, Decoded] = {}
-            for batch in plan_batches([len(window.input_ids) for _, window in block], options.batch_tokens):
-                windows_of = [block[i][1] for i in batch]
-                for i, window, start, end in zip(batch, windows_of, *self._score(windows_of), strict=True):
-                    decoded[i] = decode_window(window, start, end, span_settings)
-            for i, (task, _) in enumerate(block):
-                task.decoded.append(decoded[i])
-            while tasks and tasks[0].complete:
-                yield self._finish(tasks.popleft(), options)
-        while tasks:
-            yield self._finish(tasks.popleft(), options)
-
-    def _windows(
-        self,
-        pairs: Iterable[tuple[str, Readable | Iterable[Readable]]],
-        tasks: deque[_Task],
-        options: ReadOptions,
-    ) -> Iterator[tuple[_Task, Window]]:
-        """All windows of all pairs, with the task that each belongs to; new tasks are put into ``tasks``."""
-        settings = WindowSettings(options.max_seq_len, options.doc_stride, options.max_question_len)
-        longest = self.scorer.max_seq_len
-        if longest is not None and settings.max_seq_len > longest:
-            raise InputError(
-                f"max_seq_len {settings.max_seq_len} is more than {self.scorer.name} can see: {longest} tokens"
-            )
-        tokens_of = _TokenCache(self.scorer.tokenizer)
-        for question, documents in pairs:
-            ids = tokens_of(_checked(question)).ids
-            task = _Task(question, as_passages(documents), self.threshold(options, question))
-            task.contexts = _context_numbers(task.passages)
-            if len(ids) > settings.max_question_len:
-                task.notices.append(
-                    f"the question has {len(ids)} tokens; only the first {settings.max_question_len} were read "
-                    "(max_question_len)"
-                )
-            tasks.append(task)
-            for number, passage in zip(task.contexts, task.passages, strict=True):
-                if passage is not None:
-                    tokens = tokens_of(passage.text)
-                    shifted = Tokens(tokens.ids, tokens.offsets + np.int32(passage.span.start))
-                    template = self.scorer.tokenizer.template
-                    yield from zip(repeat(task), make_windows(ids, shifted, template, settings, number))
-            task.complete = True
-
-    def _score(self, windows: Sequence[Window]) -> tuple[FloatArray, FloatArray]:
-        """Logits of a batch, each [windows, tokens]; ModelError where they are not numbers."""
-        start, end = self.scorer.score(collate(windows, self.scorer.tokenizer.pad_id))
-        for row, window in enumerate(windows):
-            size = len(window.input_ids)
-            if not (np.isfinite(start[row, :size]).all() and np.isfinite(end[row, :size]).all()):
-                raise ModelError(
-                    f"{self.scorer.name}: its logits are not finite numbers; if it runs in half precision, try float32"
-                )
-        return start, end
 
     def threshold(self, options: ReadOptions, question: str | None = None) -> float | None:
         """The null margin, in logits, above which a question has no answer, whether or not that is allowed.
@@ -322,7 +224,95 @@ class Reader:
             language = detect_language(question)
         return calibration.threshold(language)
 
-    def _finish(self, task: _Task, options: ReadOptions) -> Reading:
+    def read_stream(
+        self,
+        pairs: Iterable[tuple[str, Readable | Iterable[Readable]]],
+        options: ReadOptions | None = None,
+        stop: EarlyStop | None = None,
+    ) -> Iterator[Reading]:
+        """Answer questions, each from its own documents, as they come; memory stays bounded.
+
+        Windows of neighbouring questions are scored together, so results come in groups, in order. ``stop``, where the
+        documents that deserve it most stand first, says when the others need not be read.
+        """
+        options = self.defaults if options is None else options
+        spans, cutter = self._span_settings(options), self._cutter(options)
+        tasks: deque[Task] = deque()
+        coming = self._open_tasks(pairs, cutter, options, stop)
+        while True:
+            block = list(islice(take_windows(tasks, coming), BLOCK_WINDOWS))
+            for (task, _), decoded in zip(block, self._decode(block, spans, options.batch_tokens), strict=True):
+                task.decoded.append(decoded)
+            for task in tasks:
+                if task.taken and task.reading is None:
+                    reading = self._finish(task, options)
+                    if stop is None or task.opened == len(task.passages) or stop.enough(reading):
+                        task.reading = reading
+                    else:
+                        cutter.open(task, stop.until(task.opened))
+            while tasks and tasks[0].reading is not None:
+                yield cast("Reading", tasks.popleft().reading)
+            if not (block or tasks):
+                return
+
+    def _cutter(self, options: ReadOptions) -> WindowCutter:
+        settings = WindowSettings(options.max_seq_len, options.doc_stride, options.max_question_len)
+        longest = self.scorer.max_seq_len
+        if longest is not None and settings.max_seq_len > longest:
+            raise InputError(
+                f"max_seq_len {settings.max_seq_len} is more than {self.scorer.name} can see: {longest} tokens"
+            )
+        return WindowCutter(self.scorer.tokenizer, settings)
+
+    def _span_settings(self, options: ReadOptions) -> SpanSettings:
+        return SpanSettings(
+            max_answer_len=options.max_answer_len,
+            top_k=max(_per_window(options), RUNNERS_UP),
+            overlap_threshold=options.overlap_threshold,
+            temperature=self.settings.calibration.span_temperature,
+            null_trained=bool(self.settings.no_answer) or options.no_answer_threshold is not None,
+        )
+
+    def _open_tasks(
+        self,
+        pairs: Iterable[tuple[str, Readable | Iterable[Readable]]],
+        cutter: WindowCutter,
+        options: ReadOptions,
+        stop: EarlyStop | None,
+    ) -> Iterator[Task]:
+        """All pairs as tasks whose first windows can be taken."""
+        for question, documents in pairs:
+            ids = self.scorer.tokenizer.encode(checked_question(question)).ids
+            task = Task(question, ids, as_passages(documents), self.threshold(options, question))
+            if len(ids) > options.max_question_len:
+                task.notices.append(
+                    f"the question has {len(ids)} tokens; only the first {options.max_question_len} were read "
+                    "(max_question_len)"
+                )
+            cutter.open(task, None if stop is None else stop.until(0))
+            yield task
+
+    def _decode(self, block: Sequence[tuple[Task, Window]], settings: SpanSettings, batch_tokens: int) -> list[Decoded]:
+        """What each window of a block says, in order, whichever batches they are scored in."""
+        decoded: dict[int, Decoded] = {}
+        for batch in plan_batches([len(window.input_ids) for _, window in block], batch_tokens):
+            windows = [block[i][1] for i in batch]
+            for i, window, start, end in zip(batch, windows, *self._score(windows), strict=True):
+                decoded[i] = decode_window(window, start, end, settings)
+        return [decoded[i] for i in range(len(block))]
+
+    def _score(self, windows: Sequence[Window]) -> tuple[FloatArray, FloatArray]:
+        """Logits of a batch, each [windows, tokens]; ModelError where they are not numbers."""
+        start, end = self.scorer.score(collate(windows, self.scorer.tokenizer.pad_id))
+        for row, window in enumerate(windows):
+            size = len(window.input_ids)
+            if not (np.isfinite(start[row, :size]).all() and np.isfinite(end[row, :size]).all()):
+                raise ModelError(
+                    f"{self.scorer.name}: its logits are not finite numbers; if it runs in half precision, try float32"
+                )
+        return start, end
+
+    def _finish(self, task: Task, options: ReadOptions) -> Reading:
         """The windows' candidates as one reading."""
         shown = (one for decoded in task.decoded for one in decoded.candidates[: _per_window(options)])
         merged = merge_candidates(
@@ -343,7 +333,7 @@ class Reader:
         if threshold is not None and options.return_no_answer and not chosen:
             worst = threshold - options.no_answer_bias
         found = tuple(
-            _answer(candidate, _document_of(task, candidate), score, options.context_chars)
+            _answer(candidate, task.document_of(candidate), score, options.context_chars)
             for candidate, score in zip(merged, scores, strict=True)
             if candidate.null_margin <= worst and score >= options.score_threshold
         )
@@ -355,72 +345,13 @@ class Reader:
             candidates=found if chosen else (),
             notices=tuple(notices),
             features=features,
+            passages_read=task.passages_read,
         )
 
 
-def as_passages(documents: Readable | Iterable[Readable]) -> list[Passage | None]:
-    """What the caller gave, as passages in the same order; None for what holds no text.
-
-    Raises:
-        InputError: for anything that is no text, Document, Passage or mapping with "text".
-    """
-    given = list(documents) if _is_collection(documents) else [documents]
-    return [_as_passage(one, str(number)) for number, one in enumerate(given)]
-
-
-def _is_collection(value: object) -> TypeGuard[Iterable[Readable]]:
-    return isinstance(value, Iterable) and not isinstance(value, str | Mapping)
-
-
-def _as_passage(readable: Any, position: str) -> Passage | None:
-    if isinstance(readable, Passage):
-        return readable if readable.text.strip() else None
-    if isinstance(readable, Mapping):
-        meta = {key: value for key, value in readable.items() if key not in {"text", "id"}}
-        identity = readable.get("id")
-        readable = Document(readable.get("text") or "", position if identity is None else str(identity), meta=meta)
-    if isinstance(readable, str):
-        readable = Document(readable, position)
-    if readable is None:
-        return None
-    if not isinstance(readable, Document) or not isinstance(readable.text, str):
-        raise InputError(
-            f"document {position} is a {type(readable).__name__}; expected a text, a Document, a Passage or a "
-            'mapping with "text"'
-        )
-    if not readable.text.strip():
-        return None
-    document = readable if readable.id else replace(readable, id=position)
-    return Passage(document, Span(0, len(document.text)))
-
-
-def _context_numbers(passages: Sequence[Passage | None]) -> list[int]:
-    """For each passage the position of the first one of the same document."""
-    first: dict[tuple[str, str], int] = {}
-    return [
-        -1 if passage is None else first.setdefault((passage.document.id, passage.document.text), number)
-        for number, passage in enumerate(passages)
-    ]
-
-
-def _checked(question: object) -> str:
-    if not isinstance(question, str) or not question.strip():
-        raise InputError(f"a question must be a text with something in it, not {question!r:.80}")
-    return question
-
-
-def _document_of(task: _Task, candidate: Candidate) -> Document:
-    passage = task.passages[candidate.context]
-    if passage is None:
-        raise AssertionError("a window without a passage")
-    return passage.document
-
-
-def _says_something(task: _Task, candidate: Candidate) -> bool:
+def _says_something(task: Task, candidate: Candidate) -> bool:
     """Whether a span holds more than punctuation."""
-    text = _document_of(task, candidate).text
-    characters = (text[i] for i in range(candidate.span.start, candidate.span.end))
-    return any(character.isalnum() or category(character)[0] in "SN" for character in characters)
+    return any(character.isalnum() or category(character)[0] in "SN" for character in task.text_of(candidate))
 
 
 def _per_window(options: ReadOptions) -> int:
@@ -429,15 +360,11 @@ def _per_window(options: ReadOptions) -> int:
 
 
 def _features(
-    task: _Task, merged: Sequence[Candidate], calibration: Calibration, log_mass: float, options: ReadOptions
+    task: Task, merged: Sequence[Candidate], calibration: Calibration, log_mass: float, options: ReadOptions
 ) -> dict[str, float]:
     """The best answer's features."""
-
-    def text_of(candidate: Candidate) -> str:
-        return _document_of(task, candidate).text[candidate.span.start : candidate.span.end]
-
     log_share = calibration.log_share(merged[0].null_margin, log_mass)
-    return answer_features(merged[0], task.decoded, log_share, options.overlap_threshold, text_of)
+    return answer_features(merged[0], task.decoded, log_share, options.overlap_threshold, task.text_of)
 
 
 def _answer(candidate: Candidate, document: Document, score: float, context_chars: int) -> Answer:

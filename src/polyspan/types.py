@@ -136,7 +136,8 @@ class Reading:
 
     Then ``candidates`` holds the best spans all the same. ``notices`` says in plain words what the reader had
     to do to its input (a question that was cut, say). ``features`` are the best span's numbers, by name, that a
-    calibration maps to a probability.
+    calibration maps to a probability. ``passages_read`` counts the documents or passages that were read, of those that
+    hold text.
     """
 
     question: str
@@ -145,6 +146,7 @@ class Reading:
     candidates: tuple[Answer, ...] = ()
     notices: tuple[str, ...] = ()
     features: Mapping[str, float] = field(default_factory=dict)
+    passages_read: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Question, answers, verdict and candidates as the command line and the server print them."""
@@ -153,6 +155,7 @@ class Reading:
             "answers": [answer.to_json() for answer in self.answers],
             "no_answer": {"score": self.no_answer.score, "chosen": self.no_answer.chosen},
             "candidates": [candidate.to_json() for candidate in self.candidates],
+            "passages_read": self.passages_read,
         }
 
 

@@ -62,7 +62,7 @@ class NativeSettings:
             raise ModelError(f"{where}: name must be a text, options an object and no_answer null, true or false")
         try:
             return cls(name, no_answer, Calibration.from_json(content.get("calibration", {})), options)
-        except (AttributeError, TypeError, ModelError) as error:
+        except (AttributeError, TypeError, ValueError, ModelError) as error:
             raise ModelError(f"{where}: calibration: {error}; remove it and calibrate anew") from error
 
 

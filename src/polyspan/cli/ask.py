@@ -24,6 +24,12 @@ from polyspan.types import Answer, Document, Reading
 )
 @click.option("--top-k", default=5, show_default=True, help="How many answers to give at most.")
 @click.option("--passages", default=10, show_default=True, help="How many of the best ranked passages to read.")
+@click.option(
+    "--stop-risk",
+    default=0.0,
+    show_default=True,
+    help="Read fewer passages where that changes the best answer with no higher probability than this; 0: never.",
+)
 @click.option("--no-answer/--always-answer", "return_no_answer", default=True, help="Whether 'no answer' is allowed.")
 @click.option(
     "--no-answer-threshold", type=float, help="Null margin, in logits, above which the answer is 'no answer'."
@@ -49,7 +55,9 @@ def ask(question: str, paths: tuple[Path, ...], **given: Any) -> None:
         no_answer_threshold=given["no_answer_threshold"],
         language=reader.defaults.language if given["language"] is None else given["language"],
     )
-    reading = QAPipeline(reader, documents, PipelineOptions(given["passages"])).ask(question, options)
+    reading = QAPipeline(reader, documents, PipelineOptions(given["passages"], given["stop_risk"])).ask(
+        question, options
+    )
     for line in reading.notices:
         notice(line)
     if given["as_json"]:

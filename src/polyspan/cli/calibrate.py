@@ -11,13 +11,20 @@ from polyspan.backends import ModelFolder
 from polyspan.backends.hub import SHIPPED
 from polyspan.cli.output import print_json, progress
 from polyspan.datasets import read_squad
+from polyspan.decoding import Calibration
 from polyspan.errors import InputError
+from polyspan.evaluation import read_questions
 from polyspan.evaluation.calibrate import Calibrated, questions_to_ask
 from polyspan.evaluation.calibrate import calibrate as fit
 from polyspan.evaluation.observe import observe, read_asked
+from polyspan.evaluation.opendomain import collect
+from polyspan.evaluation.stopping import AFTER, fit_stop, follow, gather, judge_stops
 from polyspan.metrics import signature_text
+from polyspan.pipeline import PipelineOptions
 from polyspan.reader import Reader
+from polyspan.retrieval import PassageRanking
 
+STOPPED = ("passages", "changed", "exact", "f1", "exact_loss", "f1_loss")
 FIGURES = ("aurc", "ece", "brier")
 AT_THRESHOLD = ("exact", "f1", "HasAns_f1", "NoAns_f1", "abstained", "best_f1", "best_f1_thresh")
 TABLE = ("total", "unanswerable", *(f"{kind}{name}" for name in FIGURES for kind in ("softmax_", "")), "f1", "best_f1")
@@ -35,16 +42,42 @@ WIDTH = max(map(len, TABLE))
     help="The share of questions without an answer to fit for.",
 )
 @click.option("--language", metavar="CODE", help="Fit only the threshold of this language, the language of DATA.")
+@click.option(
+    "--early-stop",
+    is_flag=True,
+    help="Fit only when to stop reading ranked passages (--stop-risk of ask and open-domain).",
+)
+@click.option(
+    "--passages",
+    default=PipelineOptions().passages_read,
+    show_default=True,
+    type=click.IntRange(min=max(AFTER) + 1),
+    help="For how many passages to fit --early-stop.",
+)
 @click.option("--out", type=click.Path(path_type=Path), help="Write a calibrated copy of the model to this new folder.")
 @click.option("--json", "as_json", is_flag=True, help="Print calibration and reports as JSON.")
-def calibrate(model: str, data: tuple[Path, ...], out: Path | None, as_json: bool, **given: Any) -> None:
+def calibrate(
+    model: str,
+    data: tuple[Path, ...],
+    out: Path | None,
+    as_json: bool,
+    early_stop: bool,
+    passages: int,
+    **given: Any,
+) -> None:
     """Fit the probabilities and the no-answer threshold of MODEL to questions with known answers.
 
     MODEL is a folder, whose polyspan.json is written anew, or with --out also a hub id or "default". DATA are SQuAD
     JSON files, also .gz, that the model was not trained on, with answerable and unanswerable questions. What is
-    reported of each question comes from a fit to questions on other contexts.
+    reported of each question comes from a fit to questions on other contexts. With --early-stop, each question is asked
+    of all contexts of all DATA together, and its best ranked passages are all read.
     """
     target = _target(model, out)
+    if early_stop:
+        if given["language"] is not None:
+            raise InputError("--early-stop fits no language; leave --language out")
+        _fit_stop(Reader.from_pretrained(model), data, passages, target, as_json)
+        return
     datasets = {str(path): read_squad(path) for path in data}
     if len(datasets) < len(data):
         raise InputError(f"{', '.join(map(str, data))}: a file is given twice; leave one out")
@@ -57,19 +90,44 @@ def calibrate(model: str, data: tuple[Path, ...], out: Path | None, as_json: boo
         stored=reader.settings.calibration,
         source={"model": reader.scorer.name},
     )
-    settings = replace(reader.settings, calibration=result.calibration)
-    try:
-        if out is None:
-            ModelFolder(target).write_settings(settings)
-        else:
-            Reader(reader.scorer, settings).save_pretrained(target)
-    except OSError as error:
-        raise InputError(f"{target}: cannot be written: {error.strerror or error}") from error
+    _write(reader, result.calibration, target)
     if as_json:
         print_json({"folder": str(target), **asdict(result), "calibration": result.calibration.to_json()})
     else:
         _print(result, given["language"])
         click.echo(f"written: {target / 'polyspan.json'}")
+
+
+def _fit_stop(reader: Reader, data: tuple[Path, ...], passages: int, target: Path, as_json: bool) -> None:
+    """Fit and write the stop rule, and say what it is worth."""
+    asked = [read_questions(path) for path in data]
+    ranking = PassageRanking(collect(asked, ranks=passages).passages)
+    examples = {one.question: one for questions in asked for one in questions.examples}
+    followed = follow(reader, ranking, examples.values(), passages)
+    trails = gather(list(progress(followed, len(examples), "reading")), passages)
+    rule = fit_stop(trails)
+    _write(reader, replace(reader.settings.calibration, stop=rule), target)
+    reports = judge_stops(trails, {"model": reader.scorer.name, "passages_read": passages})
+    if as_json:
+        print_json({"folder": str(target), "stop": asdict(rule), "reports": [asdict(one) for one in reports.values()]})
+        return
+    click.echo(f"{'risk':>5} {'limit':>7} " + " ".join(f"{name:>{WIDTH}}" for name in STOPPED))
+    for risk, report in reports.items():
+        cells = " ".join(f"{report.scores[name]:>{WIDTH}.2f}" for name in STOPPED)
+        click.echo(f"{risk:>5} {rule.limit(risk):>7.4f} {cells}")
+    click.echo(f"written: {target / 'polyspan.json'}")
+
+
+def _write(reader: Reader, calibration: Calibration, target: Path) -> None:
+    """The calibration into the reader's own folder, or a calibrated copy into a new one."""
+    settings = replace(reader.settings, calibration=calibration)
+    try:
+        if target.is_dir() and any(target.iterdir()):
+            ModelFolder(target).write_settings(settings)
+        else:
+            Reader(reader.scorer, settings).save_pretrained(target)
+    except OSError as error:
+        raise InputError(f"{target}: cannot be written: {error.strerror or error}") from error
 
 
 def _target(model: str, out: Path | None) -> Path:

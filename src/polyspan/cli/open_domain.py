@@ -50,6 +50,12 @@ DEFAULT = OpenDomainOptions()
     help="How many of the best ranked passages to read.",
 )
 @click.option(
+    "--stop-risk",
+    default=PipelineOptions().stop_risk,
+    show_default=True,
+    help="Read fewer passages where that changes the best answer with no higher probability than this; 0: never.",
+)
+@click.option(
     "--top-k",
     multiple=True,
     default=DEFAULT.top_k,
@@ -86,7 +92,9 @@ def open_domain(model: str, datasets: tuple[Path, ...], **given: Any) -> None:
     asked = [choose(questions, unanswerable=abstain, sample=given["sample"]) for questions in asked]
     reader = Reader.from_pretrained(model)
     weights = model_digest(find_model(model)) if given["out"] else ""
-    pipeline = QAPipeline(reader, PassageRanking(collection.passages), PipelineOptions(given["passages"]))
+    pipeline = QAPipeline(
+        reader, PassageRanking(collection.passages), PipelineOptions(given["passages"], given["stop_risk"])
+    )
     threshold = reader.threshold(reader.defaults) if abstain else None
     values = []
     for questions in asked:
@@ -99,6 +107,7 @@ def open_domain(model: str, datasets: tuple[Path, ...], **given: Any) -> None:
         **({} if threshold is None else {"na_threshold": threshold}),
         "ranking": "bm25",
         "passages_read": given["passages"],
+        **({"stop_risk": given["stop_risk"]} if given["stop_risk"] else {}),
         **collection.signature,
         **({} if given["sample"] is None else {"sample": given["sample"]}),
     }

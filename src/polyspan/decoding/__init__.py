@@ -6,6 +6,7 @@ from polyspan.decoding.language import detect_language
 from polyspan.decoding.merge import merge_candidates
 from polyspan.decoding.snippet import snippet_span
 from polyspan.decoding.spans import Candidate, Decoded, SpanSettings, decode_window, whole_characters
+from polyspan.decoding.stopping import StopRule
 
 __all__ = [
     "FEATURES",
@@ -16,6 +17,7 @@ __all__ = [
     "Decoded",
     "LogisticMap",
     "SpanSettings",
+    "StopRule",
     "Term",
     "answer_features",
     "decode_window",

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from polyspan.decoding.confidence import Confidence
+from polyspan.decoding.stopping import StopRule
 from polyspan.errors import ModelError
 
 
@@ -17,7 +18,8 @@ class Calibration:
     ``no_answer_threshold`` is in logits, on the null margin: above it the answer is "no answer"; ``thresholds`` are
     those of single languages, by ISO 639 code. ``no_answer_temperature`` and ``span_temperature`` divide logits
     (temperature scaling, Guo et al., 2017). ``confidence``, where there is one, gives the probabilities in their
-    stead; then temperatures only tell how spans share what it leaves.
+    stead; then temperatures only tell how spans share what it leaves. ``stop``, where there is one, says by these
+    probabilities when ranked passages that are left need not be read.
     """
 
     no_answer_threshold: float = 0.0
@@ -25,6 +27,7 @@ class Calibration:
     span_temperature: float = 1.0
     thresholds: Mapping[str, float] = field(default_factory=dict)
     confidence: Confidence | None = None
+    stop: StopRule | None = None
 
     def __post_init__(self) -> None:
         """Refuse numbers that no fit gives."""
@@ -36,14 +39,17 @@ class Calibration:
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Calibration":
         """What ``to_json`` made of one; TypeError, AttributeError or ModelError where it is none."""
-        confidence = content.get("confidence")
-        return cls(**{**content, "confidence": None if confidence is None else Confidence.from_json(confidence)})
+        confidence, stop = content.get("confidence"), content.get("stop")
+        parts = {
+            "confidence": None if confidence is None else Confidence.from_json(confidence),
+            "stop": None if stop is None else StopRule.from_json(stop),
+        }
+        return cls(**{**content, **parts})
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values; ``thresholds`` and ``confidence`` only where there are any."""
-        return {
-            name: value for name, value in asdict(self).items() if name not in {"thresholds", "confidence"} or value
-        }
+        """Plain values; ``thresholds``, ``confidence`` and ``stop`` only where there are any."""
+        optional = {"thresholds", "confidence", "stop"}
+        return {name: value for name, value in asdict(self).items() if name not in optional or value}
 
     def threshold(self, language: str | None) -> float:
         """The no-answer threshold, in logits, of a language; the general one where it has none of its own."""

@@ -135,7 +135,7 @@ class _Best(NamedTuple):
 def _observations(rows: Sequence[_Best]) -> Observations:
     contexts: dict[str, int] = {}
     asked, texts, null_margins, features = zip(*rows, strict=True) if rows else ((), (), (), ())
-    graded = [_grade(one.example, text) for one, text in zip(asked, texts, strict=True)]
+    graded = [grade(one.example, text) for one, text in zip(asked, texts, strict=True)]
     numbers = [contexts.setdefault(normalise_context(one.example.context), len(contexts)) for one in asked]
     return Observations(
         features={name: np.array([one[name] for one in features]) for name in FEATURES},
@@ -149,7 +149,8 @@ def _observations(rows: Sequence[_Best]) -> Observations:
     )
 
 
-def _grade(example: QAExample, text: str) -> tuple[int, float]:
+def grade(example: QAExample, text: str) -> tuple[int, float]:
+    """Exact match and F1, 0 to 1, as ``observe`` has them; 0 where there is no answer."""
     gold = [answer.text for answer in example.answers]
     if not gold:
         return 0, 0.0

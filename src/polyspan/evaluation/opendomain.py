@@ -7,7 +7,7 @@ count; passages that hold them by chance count too, but so do those of other doc
 
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -186,7 +186,7 @@ def asked_from(
     origin = origin_of(pipeline.reader, weights, questions.source, asking_options(pipeline.reader, options))
     more = {
         "questions": len(questions.examples),
-        "passages_read": pipeline.options.passages_read,
+        **asdict(pipeline.options),
         "ranks": options.ranks,
         **collection.signature,
     }
