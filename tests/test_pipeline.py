@@ -3,6 +3,7 @@ import pytest
 from fake_scorer import FakeScorer
 from polyspan import Document, InputError, Passage, Reader, ReadOptions, Span
 from polyspan.backends import NativeSettings
+from polyspan.decoding import Calibration, StopRule
 from polyspan.pipeline import PipelineOptions, QAPipeline
 
 WORDS = "anna bert lives in oslo rome"
@@ -66,3 +67,33 @@ def test_pipeline_stream_tells_what_was_ranked_and_equals_single_questions() -> 
     assert [len(ranked) for ranked, _ in found] == [5] * 6
     assert [reading for _, reading in found] == [several.ask(question) for question in questions]
     assert [len(ranked) for ranked, _ in several.ask_stream(questions, ranked=1)] == [2] * 6
+
+
+def stopping(documents: list[Document], passages: int = 6, risk: float = 0.05) -> QAPipeline:
+    rule = StopRule(6, (1, 2, 4), ((0.01, 1.0), (0.05, 0.9)))
+    settings = NativeSettings(no_answer=True, calibration=Calibration(stop=rule))
+    return QAPipeline(Reader(FakeScorer(WORDS), settings), documents, PipelineOptions(passages, risk))
+
+
+def test_pipeline_stops_where_the_best_answer_is_sure_enough() -> None:
+    documents = [Document(f"Rome {number}", id=str(number)) for number in range(9)]
+    early, never = stopping(documents), stopping(documents, risk=0.0)
+    assert (early.ask("find rome").passages_read, never.ask("find rome").passages_read) == (1, 6)
+    assert stopping(documents, risk=0.01).ask("find rome").passages_read == 6  # no answer is surer than 1
+    assert early.ask("find rome") == stopping(documents, passages=1, risk=0.0).ask("find rome")
+    sure = early.ask("find oslo")
+    assert (sure.passages_read, sure.no_answer.chosen) == (6, True)  # what is not there may still come
+    assert [one.passages_read for _, one in early.ask_stream(["find rome", "find oslo"] * 3)] == [1, 6] * 3
+
+
+def test_pipeline_refuses_to_stop_without_a_rule_for_it() -> None:
+    documents = [Document("Rome", id="a")]
+    with pytest.raises(InputError, match="fake has no stop rule; fit one with polyspan calibrate --early-stop"):
+        QAPipeline(Reader(FakeScorer(WORDS), NativeSettings(no_answer=True)), documents, PipelineOptions(3, 0.05))
+    with pytest.raises(InputError, match="passages_read 7: the stop rule of fake was fitted for at most 6"):
+        stopping(documents, passages=7)
+    with pytest.raises(InputError, match=r"stop_risk 0\.001: the model has limits for a risk of 0\.01, 0\.05"):
+        stopping(documents, risk=0.001)
+    for risk in (-0.1, 1.0, float("nan")):
+        with pytest.raises(InputError, match="stop_risk must be a probability"):
+            PipelineOptions(3, risk)

@@ -13,6 +13,7 @@ from polyspan import Document, InputError, MissingExtraError, ModelError, Passag
 from polyspan.backends import NativeSettings
 from polyspan.decoding import FEATURES, Calibration, Confidence, LogisticMap, Term
 from polyspan.features import Batch
+from polyspan.reader import EarlyStop
 from polyspan.types import Answer, FloatArray
 
 WORDS = "anna bert carl dora emil lives in oslo rome paris and works at the harbour"
@@ -466,6 +467,39 @@ def test_reader_answers_the_same_whatever_the_batches(
             [questions[i] for i in order], documents, replace(options, batch_tokens=budget)
         )
     assert together == [alone[i] for i in order]
+
+
+@given(
+    documents=st.lists(st.lists(st.sampled_from(WORDS.split()), max_size=60).map(" ".join), min_size=1, max_size=8),
+    words=st.lists(st.sampled_from(WORDS.split()), min_size=1, max_size=8, unique=True),
+    after=st.sets(st.integers(1, 9), min_size=1, max_size=4).map(sorted),
+    block=st.sampled_from([1, 5, 512]),
+    margin=st.sampled_from([-np.inf, -14.0, -10.0, np.inf]),
+)
+def test_reader_that_stops_early_says_what_the_documents_so_far_say(
+    documents: list[str], words: list[str], after: list[int], block: int, margin: float
+) -> None:
+    """It never stops at a margin of -inf, which is as if nothing was said, and always at inf."""
+    options = ReadOptions(max_seq_len=24, doc_stride=6, max_question_len=8)
+    reader = calibrated(Noisy())
+
+    def enough(reading: Reading) -> bool:
+        return reading.no_answer.null_margin <= margin
+
+    expected = []
+    for word in words:
+        until = [number for number in after if number < len(documents)]
+        prefixes = (reader.read(f"find {word}", documents[:number], options) for number in until)
+        whole = reader.read(f"find {word}", documents, options)
+        expected.append(next((one for one in prefixes if enough(one)), whole))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("polyspan.reader.BLOCK_WINDOWS", block)
+        pairs = ((f"find {word}", documents) for word in words)
+        found = list(reader.read_stream(pairs, options, EarlyStop(after, enough)))
+    assert found == expected
+    read = [one.passages_read for one in found]
+    texts_in = [sum(map(bool, documents[:number])) for number in (*after, len(documents))]
+    assert set(read) <= {texts_in[0]} if margin == np.inf else set(read) <= set(texts_in)
 
 
 def test_reader_scores_each_window_alone_where_a_batch_holds_one_token(reader: Reader, scorer: FakeScorer) -> None:
