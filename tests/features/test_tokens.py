@@ -193,6 +193,7 @@ def test_tokens_of_chunks_equal_those_of_the_whole(tokenizer: PairTokenizer, par
     for size in (10**9, 200):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(module, "CHUNK_CHARS", size)
+            patch.setattr(module, "PARALLEL", 2)
             tokens.append(tokenizer.encode(text))
     np.testing.assert_array_equal(tokens[0].ids, tokens[1].ids)
     np.testing.assert_array_equal(tokens[0].offsets, tokens[1].offsets)

@@ -12,11 +12,12 @@ from polyspan.errors import ModelError
 from polyspan.types import Int32Array
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from tokenizers import Encoding, Tokenizer
 
 CHUNK_CHARS = 8_000
+PARALLEL = 64
 # A lone space splits words in every tokenizer, however it treats runs of spaces and line ends. Where a text has
 # none, behind punctuation or a combining mark is better than inside a word.
 _SEAMS = tuple(re.compile(pattern) for pattern in (r"(?<=\S) (?=\S)", r"\s(?=\S)", r"(?<=[^\w\s])(?=\w)"))
@@ -118,18 +119,26 @@ class PairTokenizer:
         return cls(tokenizer, pad_id)
 
     def encode(self, text: str) -> Tokens:
-        """The tokens of a text of any length, cut into chunks at whitespace that are encoded in parallel."""
+        """The tokens of a text of any length, cut into chunks at whitespace, of which many are encoded in parallel.
+
+        Not all at once: what tokenizers says of a token takes many times the room of its number and offsets.
+        """
         text = _SURROGATE.sub("\ufffd", text)
         cuts = list(_chunk_cuts(text))
+        parts = [self._encode(text, cuts[i : i + PARALLEL + 1]) for i in range(0, len(cuts) - 1, PARALLEL)]
+        return Tokens(np.concatenate([part.ids for part in parts]), np.concatenate([part.offsets for part in parts]))
+
+    def _encode(self, text: str, cuts: "Sequence[int]") -> Tokens:
+        """The tokens of the chunks between neighbouring cuts."""
         chunks = [text[start:end] for start, end in pairwise(cuts)]
         encodings = self._tokenizer.encode_batch(chunks, add_special_tokens=False)
-        ids = [np.array(encoding.ids, np.int32) for encoding in encodings]
-        offsets = [
-            np.array(encoding.offsets, np.int32).reshape(-1, 2) + start
-            for start, encoding in zip(cuts, encodings, strict=False)
-        ]
         empty = np.zeros((0, 2), np.int32)
-        return Tokens(np.concatenate([empty[:, 0], *ids]), _trimmed(text, np.concatenate([empty, *offsets])))
+        ids, offsets = [empty[:, 0]], [empty]
+        for start, encoding in zip(cuts, encodings, strict=False):
+            ids.append(np.array(encoding.ids, np.int32))
+            offsets.append(np.array(encoding.offsets, np.int32).reshape(-1, 2) + np.int32(start - cuts[0]))
+        trimmed = _trimmed(text[cuts[0] : cuts[-1]], np.concatenate(offsets))
+        return Tokens(np.concatenate(ids), trimmed + np.int32(cuts[0]))
 
 
 def _read_special_tokens_as_text(tokenizer: "Tokenizer") -> None:
