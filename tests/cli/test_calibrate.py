@@ -92,6 +92,23 @@ def test_calibrate_writes_a_copy_then_a_language_then_itself(
     assert 0 <= reading.no_answer.score <= 1
 
 
+def test_calibrate_fits_when_to_stop_reading_ranked_passages(
+    model: Path, dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = tmp_path / "copy"
+    early = [str(dataset), "--early-stop", "--passages", "6"]
+    calibrate.main([str(model), *early, "--out", str(copy)], standalone_mode=False)
+    header, *rows, written = capsys.readouterr().out.splitlines()
+    assert header.split()[:3] == ["risk", "limit", "passages"]
+    assert [row.split()[0] for row in rows] == ["0.05", "0.1"]
+    assert written == f"written: {copy / 'polyspan.json'}"
+    calibrate.main([str(copy), *early, "--json"], standalone_mode=False)
+    printed = json.loads(capsys.readouterr().out)
+    assert calibration(copy) == {**calibration(model), "stop": printed["stop"]}
+    assert (printed["stop"]["passages"], len(printed["reports"])) == (6, 2)
+    assert printed["reports"][0]["signature"]["passages_read"] == 6
+
+
 def test_calibrate_refuses_before_any_work(model: Path, dataset: Path, tmp_path: Path) -> None:
     full = tmp_path / "full"
     full.mkdir()
@@ -102,6 +119,8 @@ def test_calibrate_refuses_before_any_work(model: Path, dataset: Path, tmp_path:
         ([model, dataset, dataset], "is given twice"),
         ([model, answerable], "0 unanswerable questions; expected at least 10"),
         ([model, dataset, "--language", "German"], "expected an ISO 639 code"),
+        ([model, dataset, "--early-stop", "--language", "de"], "fits no language"),
+        ([model, answerable, "--early-stop", "--passages", "200"], "the collection has 150 passages"),
         ([model, dataset, "--language", "de"], "calibrate it without a language first"),
         ([model, tmp_path / "nothing.json"], r"nothing\.json"),
     ):
@@ -113,6 +132,7 @@ def test_calibrate_refuses_before_any_work(model: Path, dataset: Path, tmp_path:
 def test_calibrate_exits_with_2_where_it_refuses(polyspan: Run, dataset: Path) -> None:
     for arguments, message in (
         (["default", dataset], "polyspan: default: not a folder that can be written to; give --out FOLDER"),
+        (["default", dataset, "--out", "x", "--early-stop", "--passages", "1"], "1 is not in the range x>=2"),
         (["default", dataset, "--prior", "1"], "1.0 is not in the range 0"),
     ):
         result = polyspan("calibrate", *arguments)

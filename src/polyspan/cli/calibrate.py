@@ -18,7 +18,7 @@ from polyspan.evaluation.calibrate import Calibrated, questions_to_ask
 from polyspan.evaluation.calibrate import calibrate as fit
 from polyspan.evaluation.observe import observe, read_asked
 from polyspan.evaluation.opendomain import collect
-from polyspan.evaluation.stopping import AFTER, fit_stop, follow, gather, judge_stops
+from polyspan.evaluation.stopping import fit_stop, follow, gather, judge_stops
 from polyspan.metrics import signature_text
 from polyspan.pipeline import PipelineOptions
 from polyspan.reader import Reader
@@ -51,7 +51,7 @@ WIDTH = max(map(len, TABLE))
     "--passages",
     default=PipelineOptions().passages_read,
     show_default=True,
-    type=click.IntRange(min=max(AFTER) + 1),
+    type=click.IntRange(min=2),
     help="For how many passages to fit --early-stop.",
 )
 @click.option("--out", type=click.Path(path_type=Path), help="Write a calibrated copy of the model to this new folder.")

@@ -18,7 +18,7 @@ from polyspan.pipeline import PassageRanker
 from polyspan.reader import EarlyStop, Reader
 from polyspan.types import QAExample, Reading, Report
 
-AFTER = (1, 2, 4)
+AFTER = (1, 2, 3, 4, 6, 8)
 RISKS = (0.01, 0.02, 0.05, 0.1)
 DOUBT = 0.05
 """The probability, over samples of questions, that a fitted limit's risk is higher than stated."""
@@ -71,7 +71,7 @@ def follow(reader: Reader, ranking: PassageRanker, examples: Iterable[QAExample]
         return False
 
     pairs = ((question, ranking.best(question, passages)) for question in unique)
-    for last in reader.read_stream(pairs, options, EarlyStop(AFTER, keep)):
+    for last in reader.read_stream(pairs, options, EarlyStop(_before(passages), keep)):
         threshold = reader.threshold(options, last.question)
         yield Trail(
             unique[last.question],
@@ -94,6 +94,11 @@ def gather(trails: Sequence[Trail], passages: int) -> Trails:
         grades[:, :, 1],
         np.array([contexts.setdefault(normalise_context(one.example.context), len(contexts)) for one in trails]),
     )
+
+
+def _before(passages: int) -> tuple[int, ...]:
+    """Those of ``AFTER`` that come before the end."""
+    return tuple(number for number in AFTER if number < passages)
 
 
 def _grade(trail: Trail, reading: Reading) -> tuple[float, float]:
@@ -131,7 +136,7 @@ def fit_stop(trails: Trails) -> StopRule:
     limits = [(risk, limit) for risk in RISKS if (limit := fit_limit(trails, risk)) is not None]
     if not limits:
         raise DatasetError(f"{len(trails.context)} questions are too few to tell a risk of {RISKS[-1]:g}; give more")
-    return StopRule(trails.passages, AFTER, tuple(limits))
+    return StopRule(trails.passages, _before(trails.passages), tuple(limits))
 
 
 def stop_times(trails: Trails, limit: npt.ArrayLike) -> npt.NDArray[np.int64]:
