@@ -17,7 +17,15 @@ from polyspan.features import PairTokenizer
 NATIVE_FILE = "polyspan.json"
 FORMAT_VERSION = 1
 PACKED = ".gz"
-ONNX_FILES = ("onnx/model.onnx", "model.onnx", "onnx/model_quantized.onnx", "model_quantized.onnx")
+ONNX_FILES = (
+    "onnx/model.onnx",
+    "model.onnx",
+    "onnx/model_quantized.onnx",
+    "model_quantized.onnx",
+    "onnx/model_int8.onnx",
+    "onnx/model_q4.onnx",
+    "onnx/model_fp16.onnx",
+)
 POSITIONS_AFTER_PADDING = {
     "camembert",
     "data2vec-text",

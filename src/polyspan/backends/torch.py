@@ -65,12 +65,15 @@ class TorchScorer:
         save_model(self._model, self._folder, folder)
 
 
-def open_model(folder: ModelFolder, dtype: torch.dtype | Literal["auto"]) -> Any:
-    """The model of a folder in a precision, "auto" for that of its weights; ModelError where it cannot be opened."""
+def open_model(folder: ModelFolder, dtype: torch.dtype | Literal["auto"], **options: Any) -> Any:
+    """The model of a folder in a precision, "auto" for that of its weights; ModelError where it cannot be opened.
+
+    ``options`` go to transformers' ``from_pretrained``.
+    """
     try:
         with quietly():
             model, info = AutoModelForQuestionAnswering.from_pretrained(
-                folder.path, dtype=dtype, output_loading_info=True, weights_only=True, **OPENING
+                folder.path, dtype=dtype, output_loading_info=True, weights_only=True, **OPENING, **options
             )
     except UnpicklingError as error:
         raise ModelError(
@@ -117,6 +120,11 @@ def save_model(
     """
     with quietly():
         model.save_pretrained(target, state_dict=weights)
+    save_tokenizer(source, target)
+
+
+def save_tokenizer(source: ModelFolder, target: Path) -> None:
+    """Write the tokenizer of one folder into another; an old vocabulary becomes a tokenizer.json."""
     if source.tokenizer_file is None:
         AutoTokenizer.from_pretrained(source.path, **OPENING).save_pretrained(target)
     elif not target.samefile(source.path):

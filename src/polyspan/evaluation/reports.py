@@ -81,6 +81,11 @@ class Questions:
             self, examples=[self.examples[row] for row in rows], languages=[self.languages[row] for row in rows]
         )
 
+    def sample(self, size: int) -> "Questions":
+        """So many of the questions at most, drawn at random and always the same ones, in their order."""
+        rows = np.sort(np.random.default_rng(0).permutation(len(self.examples))[:size])
+        return replace(self, examples=[self.examples[i] for i in rows], languages=[self.languages[i] for i in rows])
+
 
 @dataclass(frozen=True, slots=True)
 class Answered:

@@ -1,34 +1,44 @@
 """A model folder for torch to an ONNX graph."""
 
+import ast
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from polyspan.backends import ModelFolder
+from polyspan.backends.folder import one_line
 from polyspan.errors import MissingExtraError, ModelError
 
 if TYPE_CHECKING:
     import onnx
+
+OPSET = 20  # the first with Gelu
+_WRAPPED = "model."
 
 
 def export_onnx(folder: Path) -> "onnx.ModelProto":
     """The float32 graph of an extractive reader, with any number of windows and tokens.
 
     Inputs are ``input_ids`` and ``attention_mask``, int64 [windows, tokens], and ``token_type_ids`` where the model
-    has more than one type; outputs ``start_logits`` and ``end_logits``, float32 [windows, tokens].
+    has more than one type; outputs ``start_logits`` and ``end_logits``, float32 [windows, tokens]. Matrices are called
+    as the model's own parameters are, ``bert.encoder.layer.0.output.dense.weight``.
 
     Raises:
+        ModelError: if there is no such model for torch, or torch.onnx cannot export its architecture.
         MissingExtraError: without torch, transformers, onnx or onnxscript.
     """
     try:
         import onnxscript  # noqa: F401 -- torch.onnx needs it and fails late without
         import torch
-        from transformers import AutoModelForQuestionAnswering
 
-        from polyspan.backends.torch import takes_types
+        from polyspan.backends.torch import open_model, takes_types
     except ImportError as error:
         raise MissingExtraError("exporting to ONNX", "export") from error
-    model = AutoModelForQuestionAnswering.from_pretrained(
-        folder, attn_implementation="eager", weights_only=True, local_files_only=True
-    ).eval()
+    source = ModelFolder(folder)
+    model = open_model(source, torch.float32, attn_implementation="eager").eval()
     names = ["input_ids", "attention_mask"]
     if takes_types(model):
         names.append("token_type_ids")
@@ -46,20 +56,66 @@ def export_onnx(folder: Path) -> "onnx.ModelProto":
 
     ids = torch.arange(34).view(2, 17) % 5 + 3
     values = (ids, torch.ones_like(ids), torch.zeros_like(ids))[: len(names)]
-    sizes = {0: torch.export.Dim("windows"), 1: torch.export.Dim("tokens", max=model.config.max_position_embeddings)}
-    program = torch.onnx.export(
-        Logits().eval(),
-        values,
-        input_names=names,
-        output_names=["start_logits", "end_logits"],
-        dynamic_shapes=((sizes,) * len(names),),
-        opset_version=20,
-        dynamo=True,
-        verbose=False,
-    )
+    sizes = {0: torch.export.Dim("windows"), 1: torch.export.Dim("tokens", max=source.max_seq_len)}
+    try:
+        with _quietly():
+            program = torch.onnx.export(
+                Logits().eval(),
+                values,
+                input_names=names,
+                output_names=["start_logits", "end_logits"],
+                dynamic_shapes=((sizes,) * len(names),),
+                opset_version=OPSET,
+                dynamo=True,
+                verbose=False,
+            )
+    except Exception as error:  # what an architecture does that cannot be traced fails in many ways
+        kind = source.config.get("model_type", "unknown")
+        raise ModelError(
+            f"{folder}: torch.onnx cannot export this architecture ({kind}): {one_line(error)}; use it with torch"
+        ) from error
     if program is None:
         raise ModelError(f"{folder}: torch.onnx gave no graph")
-    return _without_traces(program.model_proto)
+    return _without_traces(_named(program.model_proto))
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Keep torch.onnx from warning of its own parts."""
+    exporter = logging.getLogger("torch.onnx")
+    level = exporter.level
+    exporter.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        exporter.setLevel(level)
+
+
+def _named(exported: "onnx.ModelProto") -> "onnx.ModelProto":
+    """The graph with each matrix of a linear layer called after the layer; the exporter transposes and numbers it."""
+    tensors = {value.name: value for value in exported.graph.initializer}
+    names: dict[str, str] = {}
+    for node in exported.graph.node:
+        layer = _layer(node)
+        if node.op_type == "MatMul" and node.input[1] in tensors and layer and f"{layer}.weight" not in tensors:
+            names[node.input[1]] = names.get(node.input[1], f"{layer}.weight")
+    for old, new in names.items():
+        tensors[old].name = new
+    for node in exported.graph.node:
+        for position, value in enumerate(node.input):
+            node.input[position] = names.get(value, value)
+    return exported
+
+
+def _layer(node: Any) -> str:
+    """The innermost module that a node belongs to: in the exporter's list, the last but the operator itself."""
+    for entry in node.metadata_props:
+        if entry.key == "pkg.torch.onnx.name_scopes":
+            scopes: list[str] = ["", "", *ast.literal_eval(entry.value)]
+            return scopes[-2].removeprefix(_WRAPPED)
+    return ""
 
 
 def _without_traces(exported: "onnx.ModelProto") -> "onnx.ModelProto":

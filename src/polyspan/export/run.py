@@ -1,0 +1,162 @@
+"""A reader for torch to a smaller ONNX folder, written only if it loses little."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from shutil import rmtree
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from polyspan.backends import BackendOptions, ModelFolder, open_scorer
+from polyspan.errors import InputError, ModelError
+from polyspan.evaluation import Questions
+from polyspan.export.folder import export_section, write_card, write_folder
+from polyspan.export.fusion import fuse
+from polyspan.export.gate import Gate, GateReport, Progress
+from polyspan.export.onnx import export_onnx
+from polyspan.export.precision import PRECISIONS, WORD_EMBEDDINGS, Embeddings, Plan, convert, parts
+from polyspan.export.ranking import feeds, rank_parts, sample
+from polyspan.reader import Reader
+
+CALIBRATION_TOKENS = 20_000
+_WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
+_NOT_MEASURED = "What this costs was not measured."
+_SCALE = (
+    "Against the float model, in points of F1 (0 to 100, over characters where a script writes no spaces), with a\n"
+    "paired 95 % interval of the loss; how often the best span is the same; start and end logits of all tokens:"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ExportSettings:
+    """What is exported, and what it may lose.
+
+    ``precision`` is one of ``PRECISIONS``, ``embeddings`` the word embeddings' format (None: what goes with the
+    precision). ``gate`` are the questions to measure on and ``max_loss`` the points of F1, 0 to 100, that may be lost;
+    ``calibration`` those that static quantisation takes its ranges from.
+    """
+
+    precision: str = "float32"
+    embeddings: Embeddings | None = None
+    gate: Sequence[Questions] = ()
+    max_loss: float = 0.5
+    calibration: Sequence[Questions] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse what is unknown or incomplete."""
+        if self.precision not in PRECISIONS:
+            raise InputError(f"precision must be one of {', '.join(PRECISIONS)}, not {self.precision!r}")
+        if self.embeddings not in (None, "float", "8", "4"):
+            raise InputError(f"embeddings must be 'float', '8' or '4', not {self.embeddings!r}")
+        if PRECISIONS[self.precision].calibrated != bool(self.calibration):
+            need = "needs" if PRECISIONS[self.precision].calibrated else "takes no"
+            raise InputError(f"precision {self.precision} {need} calibration data, questions to take ranges from")
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What came of an export.
+
+    ``failures`` say why nothing was written, if so; ``excluded`` what was left out of quantisation to get so far,
+    worst first; ``report`` what was measured, and ``megabytes`` the size of the graph with its weights.
+    """
+
+    plan: Plan
+    megabytes: float
+    excluded: tuple[str, ...] = ()
+    report: GateReport | None = None
+    failures: list[str] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """Precision, formats, size, what was left out and what was measured, as plain values."""
+        return {
+            "precision": self.plan.precision,
+            "embeddings": self.plan.stored_embeddings,
+            "megabytes": self.megabytes,
+            "excluded": list(self.excluded),
+            "report": None if self.report is None else asdict(self.report),
+            "failures": self.failures,
+        }
+
+
+class Exporter:
+    """One model on its way to ONNX: its float graph, and what the float model says, asked once for all attempts."""
+
+    def __init__(self, source: ModelFolder, settings: ExportSettings, progress: Progress) -> None:
+        """Export the float graph and ask the float model.
+
+        Raises:
+            ModelError: if ``source`` is no reader for torch, or cannot be exported.
+            MissingExtraError: without the packages of the extra ``export``.
+        """
+        if not any(path for pattern in _WEIGHTS for path in source.path.glob(pattern)):
+            found = "only an ONNX file" if source.onnx_file else "no weights"
+            raise ModelError(f"{source.path}: holds {found}; export needs the model for torch (model.safetensors)")
+        self.source = source
+        self._max_loss, self._progress = settings.max_loss, progress
+        reader = Reader(open_scorer(source, BackendOptions(backend="torch")), source.settings)
+        self._settings = reader.settings
+        self._graph = fuse(export_onnx(source.path))
+        self._gate = Gate(reader, settings.gate, progress) if settings.gate else None
+        ranges = Gate(reader, settings.calibration, progress).windows if settings.calibration else []
+        self._calibration = feeds(self._graph, sample(ranges, CALIBRATION_TOKENS))
+
+    def attempt(self, folder: Path, plan: Plan, worst: Sequence[str] = ()) -> Exported:
+        """Write a model by a plan into a new folder, without a card, and measure it; ``worst`` are what it excludes."""
+        precision, native = PRECISIONS[plan.precision], self._settings
+        if precision.batch_tokens is not None:
+            native = replace(native, options={**native.options, "batch_tokens": precision.batch_tokens})
+        write_folder(self.source, folder, convert(self._graph, plan, self._calibration), plan, native)
+        size = sum(file.stat().st_size for file in (folder / "onnx").iterdir()) / 1e6
+        if self._gate is None:
+            return Exported(plan, size)
+        report = self._gate.measure(Reader.from_pretrained(folder))
+        return Exported(plan, size, tuple(worst), report, report.failures(self._max_loss))
+
+    def first_that_passes(self, folder: Path, plan: Plan) -> Exported:
+        """As ``attempt``; while it loses too much with the worst 1, 2, 4, ... parts left out, and at last all but one.
+
+        The last attempt is what the folder holds, whether it passes or not.
+        """
+        result = self.attempt(folder, plan)
+        if not result.failures or self._gate is None or not parts(self._graph, plan):
+            return result
+        ranked = rank_parts(self._graph, plan, self._gate.windows, self._progress)
+        # One matrix has to stay quantised, or nothing is left of the precision.
+        most = max(1, len(ranked) - 1 - (ranked[-1] == WORD_EMBEDDINGS))
+        while result.failures and len(result.excluded) < most:
+            worst = ranked[: min(max(1, 2 * len(result.excluded)), most)]
+            rmtree(folder)
+            result = self.attempt(folder, replace(plan, excluded=frozenset(worst)), worst)
+        return result
+
+
+def export_reader(source: ModelFolder, out: Path, settings: ExportSettings, progress: Progress) -> Exported:
+    """Write an ONNX folder that ``Reader.from_pretrained``, plain onnxruntime and transformers.js open.
+
+    While it loses too much on the gate's questions, parts are left out of quantisation, worst first. Everything is
+    written beside ``out`` first, and is there whole or not at all; a model that loses too much is not.
+
+    Raises:
+        InputError: if ``out`` holds something, or cannot be written.
+        ModelError: if ``source`` is no reader for torch, or cannot be exported.
+        MissingExtraError: without the packages of the extra ``export``.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"{out}: exists already; expected the name of a new folder")
+    work = Exporter(source, settings, progress)
+    plan = Plan(settings.precision, settings.embeddings or PRECISIONS[settings.precision].embeddings)
+    try:
+        out.absolute().parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=f".{out.name}-", dir=out.absolute().parent) as scratch:
+            folder = Path(scratch) / "model"
+            result = work.first_that_passes(folder, plan)
+            if not result.failures:
+                measured = _NOT_MEASURED if result.report is None else f"{_SCALE}\n\n{result.report.table()}"
+                write_card(source, folder, export_section(result.plan, measured), out.name)
+                if out.is_dir():
+                    out.rmdir()
+                folder.rename(out)
+    except OSError as error:
+        raise InputError(f"{out}: cannot be written: {error.strerror or error}") from error
+    return result
