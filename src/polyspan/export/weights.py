@@ -51,7 +51,7 @@ def pack_weights(model: onnx.ModelProto, excluded: Container[str] = ()) -> None:
 
 
 def eight_bits(table: npt.NDArray[np.float32], axis: int) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
-    """Codes, int8 [rows, columns], and float32 scales of the columns, [columns] (axis 0), or rows, [rows, 1] (axis 1)."""
+    """Codes, int8 [rows, columns], and float32 scales of columns, [columns] (axis 0), or rows, [rows, 1] (axis 1)."""
     peak = np.abs(table).max(axis=axis, keepdims=True)
     scale = np.maximum(peak, np.finfo(np.float32).tiny) / 127
     codes = np.rint(table / scale).astype(np.int8)
@@ -145,7 +145,7 @@ def four_bits(
         better = found < least
         codes, scales, least = np.where(better, tried, codes), np.where(better, cut, scales), np.minimum(found, least)
     halves = (codes + 8).astype(np.uint8).reshape(len(table), -1)
-    packed: npt.NDArray[np.uint8] = halves[:, 0::2] | halves[:, 1::2] << 4
+    packed: npt.NDArray[np.uint8] = halves[:, 0::2] | halves[:, 1::2] << np.uint8(4)
     return packed, scales[..., 0]
 
 
