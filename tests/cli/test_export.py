@@ -86,14 +86,3 @@ def test_export_exits_with_2_where_the_input_is_bad(
     assert shipped.returncode == 2
     assert "holds only an ONNX file" in shipped.stderr
     assert not (tmp_path / "out").exists()
-
-
-def test_export_names_the_missing_extra(
-    polyspan_here: Run, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import sys
-
-    monkeypatch.setitem(sys.modules, "polyspan.export", None)
-    result = polyspan_here("export", model, tmp_path / "out")
-    assert result.returncode == 2
-    assert 'pip install "polyspan[export]"' in result.stderr

@@ -9,7 +9,6 @@ import click
 from polyspan.backends import find_model
 from polyspan.cli.output import notice, print_json, progress
 from polyspan.cli.scoring import dataset_and_language
-from polyspan.errors import MissingExtraError
 from polyspan.evaluation import Questions, read_questions
 
 PRECISIONS = ("float32", "float16", "int8", "int8-static", "int8-stored", "weights8", "weights4")
@@ -55,10 +54,8 @@ def export(model: str, out: Path, as_json: bool, **given: Any) -> None:
     """
     gate = [_questions(text, given["sample"]) for text in given["gate"]]
     calibration = [_questions(text, given["sample"]) for text in given["calibration_data"]]
-    try:
-        from polyspan.export import ExportSettings, export_reader
-    except ImportError as error:
-        raise MissingExtraError("exporting to ONNX", "export") from error
+    from polyspan.export import ExportSettings, export_reader
+
     settings = ExportSettings(given["precision"], given["embeddings"], gate, given["max_loss"], calibration)
     result = export_reader(find_model(model), out, settings, progress)
     if as_json:

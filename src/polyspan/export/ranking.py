@@ -5,12 +5,11 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import onnx
 import onnxruntime
-from onnx import numpy_helper
 
 from polyspan.backends.onnx import LEFT_OUT, OUTPUTS
 from polyspan.export.gate import Progress, ScoredWindow
 from polyspan.export.precision import WORD_EMBEDDINGS, Feeds, Plan, convert, parts
-from polyspan.export.weights import word_embeddings
+from polyspan.export.tables import Graph, cut_graph
 
 SAMPLE_TOKENS = 2_000
 
@@ -71,11 +70,10 @@ def _with_few_pieces(graph: onnx.ModelProto, given: Sequence[Feeds]) -> tuple[on
     """The graph with the word embeddings of the sample's pieces alone, and the inputs that count them anew."""
     small = onnx.ModelProto()
     small.CopyFrom(graph)
-    node, table = word_embeddings(small)
     kept = np.unique(np.concatenate([one["input_ids"].ravel() for one in given]))
-    tensor = next(value for value in small.graph.initializer if value.name == node.input[0])
-    tensor.CopyFrom(numpy_helper.from_array(table[kept], tensor.name))
-    shapes = [value for value in small.graph.value_info if value.name != tensor.name]
+    cut_graph(Graph(small, {}), kept.tolist(), "the graph")
+    names = {value.name for value in small.graph.initializer}
+    unchanged = [value for value in small.graph.value_info if value.name not in names]
     del small.graph.value_info[:]
-    small.graph.value_info.extend(shapes)
+    small.graph.value_info.extend(unchanged)
     return small, [{**one, "input_ids": np.searchsorted(kept, one["input_ids"])} for one in given]
