@@ -38,7 +38,7 @@ def main() -> None:
     work = Exporter(ModelFolder(given.model), settings, lambda items, total, what: tqdm(items, desc=what, total=total))
     formats = [(name, one.embeddings) for name, one in PRECISIONS.items()]
     rows = []
-    for precision, embeddings in [*formats, ("int8-stored", "float"), ("int8-stored", "4")]:
+    for precision, embeddings in [*formats, ("int8-stored", "4")]:
         with TemporaryDirectory() as scratch:
             rows.append(_row(work.attempt(Path(scratch) / "model", Plan(precision, embeddings))))
         print(rows[-1] | {"languages": None})

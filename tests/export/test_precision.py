@@ -16,7 +16,7 @@ LARGEST_ERROR = {
     "int8-static": 0.3,
     "int8-stored": 0.1,
     "weights8": 0.1,
-    "weights4": 1.5,
+    "weights4": 0.5,
 }
 
 

@@ -14,7 +14,6 @@ import numpy.typing as npt
 import onnx
 
 from polyspan.export.weights import (
-    BLOCK,
     matrices,
     pack_embeddings,
     pack_embeddings_in_8_bits,
@@ -175,15 +174,17 @@ def _int8_stored(model: onnx.ModelProto, left: Left, _calibration: Sequence[Feed
     return model
 
 
-def _weights(bits: int) -> Callable[[onnx.ModelProto, Left, Sequence[Feeds]], onnx.ModelProto]:
+def _weights(
+    bits: int, block: int, *, symmetric: bool
+) -> Callable[[onnx.ModelProto, Left, Sequence[Feeds]], onnx.ModelProto]:
     def pack(model: onnx.ModelProto, left: Left, _calibration: Sequence[Feeds]) -> onnx.ModelProto:
         from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 
         quantizer = MatMulNBitsQuantizer(
             model,
             bits=bits,
-            block_size=BLOCK,
-            is_symmetric=True,
+            block_size=block,
+            is_symmetric=symmetric,
             accuracy_level=_ACTIVATIONS_IN_INT8,
             nodes_to_exclude=left.nodes,
         )
@@ -218,10 +219,16 @@ PRECISIONS: dict[str, Precision] = {
         _int8_stored,
     ),
     "weights8": Precision(
-        "matrices in 8 bits, a scale for each 32 values of a column", "model_quantized.onnx", "q8", _weights(8)
+        "matrices in 8 bits, a scale for each 32 values of a column; what they multiply likewise in int8",
+        "model_quantized.onnx",
+        "q8",
+        _weights(8, 32, symmetric=True),
     ),
     "weights4": Precision(
-        "matrices in 4 bits, a scale for each 32 values of a column", "model_q4.onnx", "q4", _weights(4)
+        "matrices in 4 bits, a scale and a zero point for each 16 values of a column; what they multiply in int8",
+        "model_q4.onnx",
+        "q4",
+        _weights(4, 16, symmetric=False),  # of 384 columns, larger blocks or symmetric codes leave little
     ),
 }
 
