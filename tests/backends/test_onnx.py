@@ -120,8 +120,9 @@ def test_onnx_takes_providers_and_threads(onnx_of: FolderOf) -> None:
     ("options", "message"),
     [
         ({"providers": ["AbacusExecutionProvider"]}, "no AbacusExecutionProvider; it has .*CPUExecutionProvider"),
-        ({"device": "cpu"}, "device and dtype are torch's"),
-        ({"dtype": "float16"}, "device and dtype are torch's"),
+        ({"device": "cpu"}, "device is an option of backend torch, not of onnx"),
+        ({"dtype": "float16"}, "dtype is an option of backend openvino and torch, not of onnx"),
+        ({"streams": 2}, "streams is an option of backend openvino, not of onnx"),
         ({"backend": "jax"}, "backend must be"),
         ({"backend": ""}, "backend must be"),
     ],

@@ -10,7 +10,7 @@ import onnxruntime
 from polyspan.backends.folder import PACKED, ModelFolder, one_line, unpacked
 from polyspan.errors import InputError, ModelError
 from polyspan.features import Batch
-from polyspan.types import FloatArray
+from polyspan.types import FloatArray, Int64Array
 
 INPUTS = {"input_ids", "attention_mask", "token_type_ids"}
 OUTPUTS = ["start_logits", "end_logits"]
@@ -21,6 +21,8 @@ LEFT_OUT = ["SkipLayerNormFusion"]
 
 class OnnxScorer:
     """An ONNX file with inputs ``input_ids``, ``attention_mask`` and perhaps ``token_type_ids``."""
+
+    streams = 1
 
     def __init__(
         self,
@@ -45,33 +47,46 @@ class OnnxScorer:
         if threads is not None:
             options.intra_op_num_threads = threads
         self._session = _open_session(file, options, providers)
-        self._inputs = {value.name for value in self._session.get_inputs()}
-        outputs = {value.name for value in self._session.get_outputs()}
-        if not (self._inputs <= INPUTS and "input_ids" in self._inputs and outputs >= set(OUTPUTS)):
-            raise ModelError(
-                f"{file}: takes {sorted(self._inputs)} and gives {sorted(outputs)}; an extractive "
-                f"reader takes {sorted(INPUTS)} and gives {OUTPUTS}"
-            )
+        self._inputs = [value.name for value in self._session.get_inputs()]
+        check_signature(file, self._inputs, [value.name for value in self._session.get_outputs()])
 
     def score(self, batch: Batch) -> tuple[FloatArray, FloatArray]:
         """Start and end logits, both float32 [windows, tokens]."""
-        given = {
-            "input_ids": batch.input_ids,
-            "attention_mask": batch.attention_mask,
-            "token_type_ids": batch.type_ids,
-        }
-        start, end = self._session.run(OUTPUTS, {name: given[name] for name in self._inputs})
+        start, end = self._session.run(OUTPUTS, inputs_of(batch, self._inputs))
         return np.asarray(start, np.float32), np.asarray(end, np.float32)
 
     def save(self, folder: Path) -> None:
         """Copy the model's files: configuration, tokenizer, ONNX file and the weights beside it."""
-        source = self._folder.path
-        if folder.samefile(source):
-            return
-        for path in [path for pattern in SAVED for path in source.glob(pattern) if path.is_file()]:
-            target = folder / path.relative_to(source)
-            target.parent.mkdir(exist_ok=True)
-            shutil.copy(path, target)
+        copy_model(self._folder.path, folder)
+
+
+def check_signature(file: Path, inputs: Sequence[str], outputs: Sequence[str]) -> None:
+    """Refuse a graph that is no extractive reader's.
+
+    Raises:
+        ModelError: unless it takes ``input_ids`` and at most ``INPUTS``, and gives ``OUTPUTS`` at least.
+    """
+    if not (INPUTS.issuperset(inputs) and "input_ids" in inputs and set(outputs).issuperset(OUTPUTS)):
+        raise ModelError(
+            f"{file}: takes {sorted(inputs)} and gives {sorted(outputs)}; an extractive "
+            f"reader takes {sorted(INPUTS)} and gives {OUTPUTS}"
+        )
+
+
+def inputs_of(batch: Batch, names: Sequence[str]) -> dict[str, Int64Array]:
+    """The batch's arrays by the names that a graph gives them."""
+    given = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask, "token_type_ids": batch.type_ids}
+    return {name: given[name] for name in names}
+
+
+def copy_model(source: Path, target: Path) -> None:
+    """Copy a model's files into an existing folder: configuration, tokenizer, card, ONNX file and weights beside it."""
+    if target.samefile(source):
+        return
+    for path in [path for pattern in SAVED for path in source.glob(pattern) if path.is_file()]:
+        copy = target / path.relative_to(source)
+        copy.parent.mkdir(exist_ok=True)
+        shutil.copy(path, copy)
 
 
 def _open_session(

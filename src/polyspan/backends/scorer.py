@@ -1,7 +1,7 @@
 """What every runtime offers: windows in, logits out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -11,6 +11,14 @@ from polyspan.features import Batch, PairTokenizer
 from polyspan.types import FloatArray
 
 CPU = ("CPUExecutionProvider",)
+BACKENDS = ("onnx", "openvino", "torch")
+OWNERS = {
+    "device": ("torch",),
+    "dtype": ("openvino", "torch"),
+    "providers": ("onnx",),
+    "threads": ("onnx", "openvino"),
+    "streams": ("openvino",),
+}
 
 
 class SpanScorer(Protocol):
@@ -19,6 +27,8 @@ class SpanScorer(Protocol):
     name: str
     tokenizer: PairTokenizer
     max_seq_len: int | None
+    streams: int
+    """How many batches are best scored at once, each by a thread of its own."""
 
     def score(self, batch: Batch) -> tuple[FloatArray, FloatArray]:
         """Start and end logits, both float32 [windows, tokens]; at padding they mean nothing."""
@@ -31,16 +41,25 @@ class SpanScorer(Protocol):
 class BackendOptions:
     """How a model folder is opened.
 
-    ``backend`` None takes ONNX where the folder has an ONNX file and a tokenizer.json, and torch otherwise.
-    ``device`` and ``dtype`` ("float32", "float16", "bfloat16") are torch's. ``providers`` (execution providers,
-    by default the CPU's) and ``threads`` (None leaves the number to it) are onnxruntime's.
+    ``backend`` None takes onnxruntime where the folder has an ONNX file and a tokenizer.json, and torch otherwise;
+    "openvino" opens the same ONNX file. ``device`` is torch's, ``dtype`` torch's ("float32", "float16", "bfloat16") and
+    OpenVINO's (not "float16"), ``providers`` (execution providers, by default the CPU's) onnxruntime's, ``threads``
+    (None leaves the number to it) onnxruntime's and OpenVINO's. ``streams`` is OpenVINO's: so many batches are scored
+    at once, each on its share of the threads, which is faster for many questions and slower for a single one.
     """
 
-    backend: Literal["onnx", "torch"] | None = None
+    backend: Literal["onnx", "openvino", "torch"] | None = None
     device: str | None = None
     dtype: str = "float32"
     providers: Sequence[str] = CPU
     threads: int | None = None
+    streams: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse fewer than one of what is counted."""
+        for name, count in (("threads", self.threads), ("streams", self.streams)):
+            if count is not None and count < 1:
+                raise InputError(f"{name} must be at least 1, not {count}")
 
 
 def open_scorer(folder: ModelFolder, options: BackendOptions) -> SpanScorer:
@@ -54,16 +73,24 @@ def open_scorer(folder: ModelFolder, options: BackendOptions) -> SpanScorer:
     backend = options.backend
     if backend is None:
         backend = "onnx" if folder.onnx_file and folder.tokenizer_file else "torch"
+    if backend not in BACKENDS:
+        raise InputError(f"backend must be one of {', '.join(BACKENDS)} or None, not {backend!r}")
+    _refuse_options_of_others(backend, options)
     if backend == "onnx":
-        if options.device is not None or options.dtype != "float32":
-            raise InputError("device and dtype are torch's; give onnxruntime providers instead, or backend 'torch'")
         from polyspan.backends.onnx import OnnxScorer
 
         return OnnxScorer(folder, options.providers, options.threads)
-    if backend == "torch":
-        if options.threads is not None or tuple(options.providers) != CPU:
-            raise InputError("providers and threads are onnxruntime's; give torch a device, or backend 'onnx'")
-        from polyspan.backends.torch import TorchScorer
+    if backend == "openvino":
+        from polyspan.backends.openvino import OpenVinoScorer
 
-        return TorchScorer(folder, options.device, options.dtype)
-    raise InputError(f"backend must be 'onnx', 'torch' or None, not {backend!r}")
+        return OpenVinoScorer(folder, options.dtype, options.threads, options.streams)
+    from polyspan.backends.torch import TorchScorer
+
+    return TorchScorer(folder, options.device, options.dtype)
+
+
+def _refuse_options_of_others(backend: str, options: BackendOptions) -> None:
+    for field in fields(BackendOptions):
+        owners = OWNERS.get(field.name, BACKENDS)
+        if backend not in owners and getattr(options, field.name) != field.default:
+            raise InputError(f"{field.name} is an option of backend {' and '.join(owners)}, not of {backend}")

@@ -38,6 +38,8 @@ TOKENIZER_FILES = (
 class TorchScorer:
     """A model folder opened by transformers; its own code is never run."""
 
+    streams = 1
+
     def __init__(self, folder: ModelFolder, device: str | None = None, dtype: str = "float32") -> None:
         if dtype not in DTYPES:
             raise InputError(f"dtype must be one of {', '.join(DTYPES)}, not {dtype!r}")

@@ -1,0 +1,117 @@
+"""ONNX files through OpenVINO, against onnxruntime."""
+
+import gzip
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tiny
+from polyspan import Reader
+from polyspan.backends import BackendOptions, ModelFolder, SpanScorer, open_scorer
+from polyspan.errors import InputError, ModelError
+from polyspan.features import Batch, WindowSettings, collate, make_windows
+from polyspan.reader import ReadOptions
+
+pytest.importorskip("torch")
+pytest.importorskip("onnx")
+pytest.importorskip("openvino")
+
+FolderOf = Callable[[str], Path]
+CONTEXT = "The letter was written by Ada Lovelace, sagte die Müllerin. The bridge was opened in 1874. " * 2
+QUESTIONS = ["Who wrote the letter?", "When was the bridge opened?", "Who said so?"]
+
+
+def opened(folder: Path, backend: str = "openvino", **options: Any) -> SpanScorer:
+    return open_scorer(ModelFolder(folder), BackendOptions(backend, threads=1, **options))  # type: ignore[arg-type]
+
+
+def batch_of(scorer: SpanScorer) -> Batch:
+    """Two windows of different lengths."""
+    ids, tokens = scorer.tokenizer.encode(QUESTIONS[0]).ids, scorer.tokenizer.encode(CONTEXT)
+    windows = list(make_windows(ids, tokens, scorer.tokenizer.template, WindowSettings(43, 0, 24)))
+    return collate([windows[0], windows[-1]], scorer.tokenizer.pad_id)
+
+
+def difference(one: SpanScorer, other: SpanScorer) -> float:
+    """The largest one between the logits of two windows."""
+    batch = batch_of(one)
+    pairs = zip(one.score(batch), other.score(batch), strict=True)
+    return max(float(np.abs(left - right)[batch.attention_mask == 1].max()) for left, right in pairs)
+
+
+@pytest.fixture
+def bert(onnx_of: FolderOf, tmp_path: Path) -> Path:
+    """A BERT folder that a test may change."""
+    return shutil.copytree(onnx_of("bert"), tmp_path / "bert")
+
+
+@pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)
+def test_openvino_equals_onnxruntime(architecture: str, onnx_of: FolderOf) -> None:
+    folder = onnx_of(architecture)
+    assert difference(opened(folder), opened(folder, "onnx")) < 1e-4
+
+
+def test_openvino_computes_in_bfloat16_when_asked(onnx_of: FolderOf) -> None:
+    exact, short = opened(onnx_of("bert")), opened(onnx_of("bert"), dtype="bfloat16")
+    assert difference(exact, short) < 0.1
+
+
+@pytest.mark.parametrize("streams", [1, 3])
+def test_openvino_scores_from_several_threads(streams: int, onnx_of: FolderOf) -> None:
+    scorer = opened(onnx_of("bert"), streams=streams)
+    assert scorer.streams == streams
+    batch = batch_of(scorer)
+    expected = scorer.score(batch)
+    with ThreadPoolExecutor(4) as pool:
+        for found in pool.map(lambda _: scorer.score(batch), range(40)):
+            np.testing.assert_array_equal(found, expected)
+
+
+def test_openvino_reader_answers_as_with_one_stream(onnx_of: FolderOf) -> None:
+    options = ReadOptions(max_seq_len=48, doc_stride=8, max_question_len=16, batch_tokens=100)
+    readings = [
+        Reader(opened(onnx_of("bert"), streams=streams)).read_batch(QUESTIONS * 4, [CONTEXT], options)
+        for streams in (1, 2)
+    ]
+    assert readings[0] == readings[1]
+
+
+def test_openvino_saves_what_it_opens(bert: Path, tmp_path: Path) -> None:
+    (tmp_path / "copy").mkdir()
+    scorer = opened(bert)
+    scorer.save(tmp_path / "copy")
+    assert difference(scorer, opened(tmp_path / "copy")) == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"device": "cpu"}, "device is an option of backend torch, not of openvino"),
+        ({"providers": ["X"]}, "providers is an option of backend onnx, not of openvino"),
+        ({"dtype": "float16"}, "dtype must be one of float32, bfloat16, not 'float16'"),
+        ({"streams": 0}, "streams must be"),
+    ],
+)
+def test_openvino_refuses_options_that_make_no_sense(options: dict[str, Any], message: str, onnx_of: FolderOf) -> None:
+    with pytest.raises(InputError, match=message):
+        opened(onnx_of("bert"), **options)
+
+
+def test_openvino_names_a_broken_file(bert: Path) -> None:
+    (bert / "onnx" / "model.onnx").write_bytes(b"not a model")
+    with pytest.raises(ModelError, match=r"model\.onnx: OpenVINO cannot open it") as caught:
+        opened(bert)
+    assert "\n" not in str(caught.value)
+
+
+def test_openvino_says_that_gzipped_files_are_not_for_it(bert: Path) -> None:
+    file = bert / "onnx" / "model.onnx"
+    file.with_name("model.onnx.gz").write_bytes(gzip.compress(file.read_bytes()))
+    file.unlink()
+    with pytest.raises(ModelError, match="needs an ONNX file that is not gzipped"):
+        opened(bert)
