@@ -98,6 +98,18 @@ def test_export_calibrates_static_ranges(reader_folder: Path, questions: Sequenc
     assert result.report.whole.mean_difference > 0
 
 
+def test_export_for_openvino_is_measured_and_opened_with_it(
+    reader_folder: Path, questions: Sequence[Questions], tmp_path: Path
+) -> None:
+    pytest.importorskip("nncf")
+    result = export(
+        reader_folder, tmp_path / "out", "int8-openvino", gate=questions, max_loss=100, calibration=questions[:1]
+    )
+    assert result.report.whole.mean_difference > 0
+    assert ModelFolder(tmp_path / "out").settings.backend == "openvino"
+    assert type(Reader.from_pretrained(tmp_path / "out").scorer).__name__ == "OpenVinoScorer"
+
+
 @pytest.mark.parametrize(
     ("precision", "file", "dtype"),
     [

@@ -47,17 +47,20 @@ class NativeSettings:
     """What ``polyspan.json`` holds.
 
     ``no_answer`` says whether the model was trained to give no answer (None: unknown); ``options`` are reading
-    options that differ from the library's defaults, by their names.
+    options that differ from the library's defaults, by their names; ``backend`` "openvino" says that OpenVINO computes
+    the ONNX file fastest, and is to open it where it is installed.
     """
 
     name: str = ""
     no_answer: bool | None = None
     calibration: Calibration = field(default_factory=Calibration)
     options: Mapping[str, Any] = field(default_factory=dict)
+    backend: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The file's content."""
-        return {"format_version": FORMAT_VERSION, **asdict(self), "calibration": self.calibration.to_json()}
+        content = {"format_version": FORMAT_VERSION, **asdict(self), "calibration": self.calibration.to_json()}
+        return {name: value for name, value in content.items() if (name, value) != ("backend", None)}
 
     @classmethod
     def from_json(cls, content: Any, where: str) -> "NativeSettings":
@@ -68,8 +71,11 @@ class NativeSettings:
         name, no_answer, options = content.get("name", ""), content.get("no_answer"), content.get("options", {})
         if not (isinstance(name, str) and isinstance(options, dict) and no_answer in (None, True, False)):
             raise ModelError(f"{where}: name must be a text, options an object and no_answer null, true or false")
+        backend = content.get("backend")
+        if backend not in (None, "openvino"):
+            raise ModelError(f"{where}: backend must be null or openvino, not {backend!r}")
         try:
-            return cls(name, no_answer, Calibration.from_json(content.get("calibration", {})), options)
+            return cls(name, no_answer, Calibration.from_json(content.get("calibration", {})), options, backend)
         except (AttributeError, TypeError, ValueError, ModelError) as error:
             raise ModelError(f"{where}: calibration: {error}; remove it and calibrate anew") from error
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -41,8 +42,8 @@ class SpanScorer(Protocol):
 class BackendOptions:
     """How a model folder is opened.
 
-    ``backend`` None takes onnxruntime where the folder has an ONNX file and a tokenizer.json, and torch otherwise;
-    "openvino" opens the same ONNX file. ``device`` is torch's, ``dtype`` torch's ("float32", "float16", "bfloat16") and
+    ``backend`` None takes onnxruntime where the folder has an ONNX file and a tokenizer.json (OpenVINO, where it is
+    installed and the model was exported for it), and torch otherwise; "openvino" opens any such file. ``device`` is torch's, ``dtype`` torch's ("float32", "float16", "bfloat16") and
     OpenVINO's (not "float16"), ``providers`` (execution providers, by default the CPU's) onnxruntime's, ``threads``
     (None leaves the number to it) onnxruntime's and OpenVINO's. ``streams`` is OpenVINO's: so many batches are scored
     at once, each on its share of the threads, which is faster for many questions and slower for a single one.
@@ -70,9 +71,7 @@ def open_scorer(folder: ModelFolder, options: BackendOptions) -> SpanScorer:
         InputError: where an option is unknown or belongs to the other runtime.
         MissingExtraError: where torch is needed and absent.
     """
-    backend = options.backend
-    if backend is None:
-        backend = "onnx" if folder.onnx_file and folder.tokenizer_file else "torch"
+    backend = _suggested_backend(folder) if options.backend is None else options.backend
     if backend not in BACKENDS:
         raise InputError(f"backend must be one of {', '.join(BACKENDS)} or None, not {backend!r}")
     _refuse_options_of_others(backend, options)
@@ -87,6 +86,13 @@ def open_scorer(folder: ModelFolder, options: BackendOptions) -> SpanScorer:
     from polyspan.backends.torch import TorchScorer
 
     return TorchScorer(folder, options.device, options.dtype)
+
+
+def _suggested_backend(folder: ModelFolder) -> str:
+    if not (folder.onnx_file and folder.tokenizer_file):
+        return "torch"
+    wanted = folder.settings.backend
+    return "onnx" if wanted is None or find_spec(wanted) is None else wanted
 
 
 def _refuse_options_of_others(backend: str, options: BackendOptions) -> None:

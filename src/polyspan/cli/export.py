@@ -11,7 +11,7 @@ from polyspan.cli.output import notice, print_json, progress
 from polyspan.cli.scoring import dataset_and_language
 from polyspan.evaluation import Questions, read_questions
 
-PRECISIONS = ("float32", "float16", "int8", "int8-static", "int8-stored", "weights8", "weights4")
+PRECISIONS = ("float32", "float16", "int8", "int8-static", "int8-openvino", "int8-stored", "weights8", "weights4")
 
 
 @click.command()

@@ -96,7 +96,9 @@ class Exporter:
         self._max_loss, self._progress = settings.max_loss, progress
         reader = Reader(open_scorer(source, BackendOptions(backend="torch")), source.settings)
         self._settings = reader.settings
-        self._graph = fuse(export_onnx(source.path))
+        graph = export_onnx(source.path)
+        # NNCF knows ONNX's own operators alone, and OpenVINO fuses what it opens.
+        self._graph = graph if PRECISIONS[settings.precision].backend == "openvino" else fuse(graph)
         self._gate = Gate(reader, settings.gate, progress) if settings.gate else None
         ranges = Gate(reader, settings.calibration, progress).windows if settings.calibration else []
         self._calibration = feeds(self._graph, sample(ranges, CALIBRATION_TOKENS))
@@ -106,11 +108,12 @@ class Exporter:
         precision, native = PRECISIONS[plan.precision], self._settings
         if precision.batch_tokens is not None:
             native = replace(native, options={**native.options, "batch_tokens": precision.batch_tokens})
+        native = replace(native, backend=None if precision.backend == "onnx" else precision.backend)
         write_folder(self.source, folder, convert(self._graph, plan, self._calibration), plan, native)
         size = sum(file.stat().st_size for file in (folder / "onnx").iterdir()) / 1e6
         if self._gate is None:
             return Exported(plan, size)
-        report = self._gate.measure(Reader.from_pretrained(folder))
+        report = self._gate.measure(Reader.from_pretrained(folder, BackendOptions(precision.backend)))
         return Exported(plan, size, tuple(worst), report, report.failures(self._max_loss))
 
     def first_that_passes(self, folder: Path, plan: Plan) -> Exported:

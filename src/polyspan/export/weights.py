@@ -100,10 +100,12 @@ def pack_embeddings_in_8_bits(model: onnx.ModelProto) -> None:
     ids, output, place = node.input[1], node.output[0], list(model.graph.node).index(node)
     model.graph.node.remove(node)
     lookup = (
-        helper.make_node("Gather", [CODES, ids], ["embedding_codes_read"]),
-        helper.make_node("Cast", ["embedding_codes_read"], ["embedding_float"], to=onnx.TensorProto.FLOAT),
-        helper.make_node("Gather", [SCALES, ids], ["embedding_scales_read"]),
-        helper.make_node("Mul", ["embedding_float", "embedding_scales_read"], [output]),
+        helper.make_node("Gather", [CODES, ids], ["embedding_codes_read"], name=f"{node.name}_codes"),
+        helper.make_node(
+            "Cast", ["embedding_codes_read"], ["embedding_float"], name=f"{node.name}_cast", to=onnx.TensorProto.FLOAT
+        ),
+        helper.make_node("Gather", [SCALES, ids], ["embedding_scales_read"], name=f"{node.name}_scales"),
+        helper.make_node("Mul", ["embedding_float", "embedding_scales_read"], [output], name=f"{node.name}_scaled"),
     )
     for offset, new in enumerate(lookup):
         model.graph.node.insert(place + offset, new)
