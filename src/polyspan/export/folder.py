@@ -6,7 +6,8 @@ from pathlib import Path
 
 import onnx
 
-from polyspan.backends import ModelFolder, NativeSettings
+from polyspan.backends import ModelFolder, NativeSettings, unpacked
+from polyspan.backends.folder import PACKED
 from polyspan.export.precision import PRECISIONS, WORD_EMBEDDINGS, Plan
 
 LARGEST_FILE = 1_900_000_000
@@ -36,7 +37,10 @@ def write_folder(
     onnx.save_model(graph, file, save_as_external_data=outside, location=f"{precision.file}_data")
     browser = {"dtype": precision.dtype, **({"use_external_data_format": {precision.file: True}} if outside else {})}
     _write_json(target / "config.json", {**source.config, "transformers.js_config": browser})
-    save_tokenizer(source, target)
+    if source.tokenizer_file is not None and source.tokenizer_file.suffix == PACKED:
+        (target / "tokenizer.json").write_bytes(unpacked(source.tokenizer_file))
+    else:
+        save_tokenizer(source, target)
     if not (target / "tokenizer_config.json").is_file():
         _write_json(target / "tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast"})
     ModelFolder(target).write_settings(settings)

@@ -1,4 +1,4 @@
-"""A reader for torch to a smaller ONNX folder, written only if it loses little."""
+"""A reader to a smaller ONNX folder, written only if it loses little."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -16,6 +16,7 @@ from polyspan.export.gate import Gate, GateReport, Progress
 from polyspan.export.onnx import export_onnx
 from polyspan.export.precision import PRECISIONS, WORD_EMBEDDINGS, Embeddings, Plan, convert, parts
 from polyspan.export.ranking import feeds, rank_parts, sample
+from polyspan.export.unpack import unpacked_graph
 from polyspan.reader import Reader
 
 CALIBRATION_TOKENS = 20_000
@@ -51,6 +52,8 @@ class ExportSettings:
         if PRECISIONS[self.precision].calibrated != bool(self.calibration):
             need = "needs" if PRECISIONS[self.precision].calibrated else "takes no"
             raise InputError(f"precision {self.precision} {need} calibration data, questions to take ranges from")
+        if PRECISIONS[self.precision].backend == "openvino" and self.embeddings == "4":
+            raise InputError("OpenVINO reads no embeddings of 4 bits; give 8 or float")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,19 +89,19 @@ class Exporter:
         """Export the float graph and ask the float model.
 
         Raises:
-            ModelError: if ``source`` is no reader for torch, or cannot be exported.
+            ModelError: if ``source`` holds no float weights, or cannot be exported.
             MissingExtraError: without the packages of the extra ``export``.
         """
-        if not any(path for pattern in _WEIGHTS for path in source.path.glob(pattern)):
-            found = "only an ONNX file" if source.onnx_file else "no weights"
-            raise ModelError(f"{source.path}: holds {found}; export needs the model for torch (model.safetensors)")
         self.source = source
         self._max_loss, self._progress = settings.max_loss, progress
-        reader = Reader(open_scorer(source, BackendOptions(backend="torch")), source.settings)
-        self._settings = reader.settings
-        graph = export_onnx(source.path)
+        in_torch = any(path for pattern in _WEIGHTS for path in source.path.glob(pattern))
+        if not in_torch and source.onnx_file is None:
+            raise ModelError(f"{source.path}: holds no weights; expected model.safetensors or an ONNX file")
+        graph = unpacked_graph(source.onnx_file) if source.onnx_file and not in_torch else export_onnx(source.path)
         # NNCF knows ONNX's own operators alone, and OpenVINO fuses what it opens.
         self._graph = graph if PRECISIONS[settings.precision].backend == "openvino" else fuse(graph)
+        reader = Reader(open_scorer(source, BackendOptions("torch" if in_torch else "onnx")), source.settings)
+        self._settings = reader.settings
         self._gate = Gate(reader, settings.gate, progress) if settings.gate else None
         ranges = Gate(reader, settings.calibration, progress).windows if settings.calibration else []
         self._calibration = feeds(self._graph, sample(ranges, CALIBRATION_TOKENS))
@@ -142,7 +145,7 @@ def export_reader(source: ModelFolder, out: Path, settings: ExportSettings, prog
 
     Raises:
         InputError: if ``out`` holds something, or cannot be written.
-        ModelError: if ``source`` is no reader for torch, or cannot be exported.
+        ModelError: if ``source`` holds no float weights, or cannot be exported.
         MissingExtraError: without the packages of the extra ``export``.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
