@@ -23,8 +23,11 @@ class OpenVinoScorer:
     """An ONNX file, as for ``OnnxScorer``, without operators of onnxruntime's own."""
 
     def __init__(
-        self, folder: ModelFolder, dtype: str = "float32", threads: int | None = None, streams: int = 1
+        self, folder: ModelFolder, dtype: str | None = None, threads: int | None = None, streams: int = 1
     ) -> None:
+        if dtype is None:
+            short = folder.settings.backend == "openvino" and "BF16" in _capabilities()
+            dtype = "bfloat16" if short else "float32"
         if dtype not in PRECISIONS:
             raise InputError(f"with OpenVINO dtype must be one of {', '.join(PRECISIONS)}, not {dtype!r}")
         file, tokenizer = folder.onnx_file, folder.pair_tokenizer()
@@ -57,6 +60,11 @@ class OpenVinoScorer:
     def save(self, folder: Path) -> None:
         """Copy the model's files, as ``OnnxScorer`` does."""
         copy_model(self._folder.path, folder)
+
+
+def _capabilities() -> list[str]:
+    found: list[str] = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return found
 
 
 def _compile(file: Path, precision: str, threads: int | None, streams: int) -> "openvino.CompiledModel":

@@ -42,16 +42,18 @@ class SpanScorer(Protocol):
 class BackendOptions:
     """How a model folder is opened.
 
-    ``backend`` None takes onnxruntime where the folder has an ONNX file and a tokenizer.json (OpenVINO, where it is
-    installed and the model was exported for it), and torch otherwise; "openvino" opens any such file. ``device`` is torch's, ``dtype`` torch's ("float32", "float16", "bfloat16") and
-    OpenVINO's (not "float16"), ``providers`` (execution providers, by default the CPU's) onnxruntime's, ``threads``
-    (None leaves the number to it) onnxruntime's and OpenVINO's. ``streams`` is OpenVINO's: so many batches are scored
-    at once, each on its share of the threads, which is faster for many questions and slower for a single one.
+    ``backend`` None takes onnxruntime where the folder has an ONNX file and a tokenizer.json (OpenVINO, where that is
+    installed and the model was exported for it), and torch otherwise; "openvino" opens any such file. ``device`` is
+    torch's. ``dtype`` is torch's ("float32", "float16", "bfloat16") and OpenVINO's (not "float16"); None takes float32,
+    but bfloat16 beside the 8-bit products of a model that was exported for OpenVINO, if the processor has it.
+    ``providers`` (execution providers, by default the CPU's) are onnxruntime's, ``threads`` (None leaves the number to
+    it) onnxruntime's and OpenVINO's. ``streams`` is OpenVINO's: so many batches are scored at once, each on its share
+    of the threads, which is faster for many questions and slower for a single one.
     """
 
     backend: Literal["onnx", "openvino", "torch"] | None = None
     device: str | None = None
-    dtype: str = "float32"
+    dtype: str | None = None
     providers: Sequence[str] = CPU
     threads: int | None = None
     streams: int = 1

@@ -40,7 +40,8 @@ class TorchScorer:
 
     streams = 1
 
-    def __init__(self, folder: ModelFolder, device: str | None = None, dtype: str = "float32") -> None:
+    def __init__(self, folder: ModelFolder, device: str | None = None, dtype: str | None = None) -> None:
+        dtype = "float32" if dtype is None else dtype
         if dtype not in DTYPES:
             raise InputError(f"dtype must be one of {', '.join(DTYPES)}, not {dtype!r}")
         self._device = _device("cpu" if device is None else device)

@@ -53,9 +53,7 @@ def unpacked_graph(file: Path) -> onnx.ModelProto:
     return model
 
 
-def _from_four_bits(
-    codes: npt.NDArray[np.uint8], scales: npt.NDArray[np.float32]
-) -> npt.NDArray[np.float32]:
+def _from_four_bits(codes: npt.NDArray[np.uint8], scales: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """The table, float32 [rows, columns], that ``weights.four_bits`` packed."""
     halves = np.stack([codes & 15, codes >> 4], axis=2).reshape(len(codes), -1, BLOCK)
     table: npt.NDArray[np.float32] = (halves.astype(np.float32) - 8) * scales[..., None]
