@@ -3,8 +3,9 @@
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import islice, repeat
+from itertools import chain, islice, repeat
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import cast
@@ -294,11 +295,18 @@ class Reader:
 
     def _decode(self, block: Sequence[tuple[Task, Window]], settings: SpanSettings, batch_tokens: int) -> list[Decoded]:
         """What each window of a block says, in order, whichever batches they are scored in."""
-        decoded: dict[int, Decoded] = {}
-        for batch in plan_batches([len(window.input_ids) for _, window in block], batch_tokens):
+        plan = plan_batches([len(window.input_ids) for _, window in block], batch_tokens)
+
+        def read(batch: Sequence[int]) -> list[tuple[int, Decoded]]:
             windows = [block[i][1] for i in batch]
-            for i, window, start, end in zip(batch, windows, *self._score(windows), strict=True):
-                decoded[i] = decode_window(window, start, end, settings)
+            scored = zip(batch, windows, *self._score(windows), strict=True)
+            return [(i, decode_window(window, start, end, settings)) for i, window, start, end in scored]
+
+        if self.scorer.streams == 1:
+            decoded = dict(chain.from_iterable(map(read, plan)))
+        else:
+            with ThreadPoolExecutor(self.scorer.streams) as pool:
+                decoded = dict(chain.from_iterable(pool.map(read, plan)))
         return [decoded[i] for i in range(len(block))]
 
     def _score(self, windows: Sequence[Window]) -> tuple[FloatArray, FloatArray]:

@@ -1,3 +1,4 @@
+import gzip
 import json
 import shutil
 from collections.abc import Sequence
@@ -98,6 +99,18 @@ def test_export_calibrates_static_ranges(reader_folder: Path, questions: Sequenc
     assert result.report.whole.mean_difference > 0
 
 
+def test_export_takes_an_onnx_folder_with_stored_weights(
+    reader_folder: Path, questions: Sequence[Questions], tmp_path: Path
+) -> None:
+    export(reader_folder, tmp_path / "stored", "int8-stored", "4")
+    file = tmp_path / "stored" / "tokenizer.json"
+    (tmp_path / "stored" / "tokenizer.json.gz").write_bytes(gzip.compress(file.read_bytes()))
+    file.unlink()
+    result = export(tmp_path / "stored", tmp_path / "out", gate=questions)
+    assert result.report.whole.largest_difference < 1e-4
+    assert (tmp_path / "out" / "tokenizer.json").is_file()
+
+
 def test_export_for_openvino_is_measured_and_opened_with_it(
     reader_folder: Path, questions: Sequence[Questions], tmp_path: Path
 ) -> None:
@@ -158,6 +171,7 @@ def test_export_refuses_what_it_cannot_do(reader_folder: Path, questions: Sequen
         export(reader_folder, tmp_path / "out", "int8", calibration=questions)
     with pytest.raises(InputError, match=r"precision must be one of float32, float16, int8, .*, not 'int3'"):
         export(reader_folder, tmp_path / "out", "int3")
-    with pytest.raises(ModelError, match="holds only an ONNX file; export needs the model for torch"):
-        export(ModelFolder.shipped().path, tmp_path / "out")
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(ModelError, match=r"holds no weights; expected model\.safetensors or an ONNX file"):
+        export(tmp_path, tmp_path / "out")
     assert not (tmp_path / "out").exists()

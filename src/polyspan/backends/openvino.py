@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from typing import Any
 
 import numpy as np
 
@@ -23,25 +24,22 @@ class OpenVinoScorer:
     """An ONNX file, as for ``OnnxScorer``, without operators of onnxruntime's own."""
 
     def __init__(
-        self, folder: ModelFolder, dtype: str | None = None, threads: int | None = None, streams: int = 1
+        self, folder: ModelFolder, dtype: str | None = None, threads: int | None = None, streams: int | None = None
     ) -> None:
-        if dtype is None:
-            short = folder.settings.backend == "openvino" and "BF16" in _capabilities()
-            dtype = "bfloat16" if short else "float32"
-        if dtype not in PRECISIONS:
+        if dtype not in (None, *PRECISIONS):
             raise InputError(f"with OpenVINO dtype must be one of {', '.join(PRECISIONS)}, not {dtype!r}")
         file, tokenizer = folder.onnx_file, folder.pair_tokenizer()
         if file is None or tokenizer is None or file.suffix == PACKED:
             raise ModelError(
-                f"{folder.path}: the OpenVINO backend needs an ONNX file that is not gzipped and a tokenizer.json there; "
-                "`polyspan export` writes them"
+                f"{folder.path}: the OpenVINO backend needs an ONNX file that is not gzipped and a tokenizer.json "
+                "there; `polyspan export` writes them"
             )
         self._folder = folder
         self.name = folder.name
         self.tokenizer = tokenizer
         self.max_seq_len = folder.max_seq_len
-        self.streams = streams
-        self._model = _compile(file, PRECISIONS[dtype], threads, streams)
+        self._model = _compile(file, _options(folder.settings.backend == "openvino", dtype, threads, streams))
+        self.streams: int = self._model.get_property("NUM_STREAMS")
         self._inputs = [value.get_any_name() for value in self._model.inputs]
         check_signature(file, self._inputs, [value.get_any_name() for value in self._model.outputs])
         self._idle: SimpleQueue[openvino.InferRequest] = SimpleQueue()
@@ -62,15 +60,17 @@ class OpenVinoScorer:
         copy_model(self._folder.path, folder)
 
 
-def _capabilities() -> list[str]:
-    found: list[str] = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    return found
+def _options(meant: bool, dtype: str | None, threads: int | None, streams: int | None) -> dict[str, Any]:
+    """OpenVINO's options; ``meant``: the model was exported for it."""
+    if dtype is None:
+        short = meant and "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        dtype = "bfloat16" if short else "float32"
+    options = {"INFERENCE_PRECISION_HINT": PRECISIONS[dtype], "PERFORMANCE_HINT": "THROUGHPUT" if meant else "LATENCY"}
+    given = {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": streams}
+    return options | {name: value for name, value in given.items() if value is not None}
 
 
-def _compile(file: Path, precision: str, threads: int | None, streams: int) -> "openvino.CompiledModel":
-    options = {"INFERENCE_PRECISION_HINT": precision, "NUM_STREAMS": streams}
-    if threads is not None:
-        options["INFERENCE_NUM_THREADS"] = threads
+def _compile(file: Path, options: dict[str, Any]) -> "openvino.CompiledModel":
     core = openvino.Core()
     try:
         return core.compile_model(core.read_model(file), "CPU", options)

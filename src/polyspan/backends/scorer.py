@@ -48,7 +48,8 @@ class BackendOptions:
     but bfloat16 beside the 8-bit products of a model that was exported for OpenVINO, if the processor has it.
     ``providers`` (execution providers, by default the CPU's) are onnxruntime's, ``threads`` (None leaves the number to
     it) onnxruntime's and OpenVINO's. ``streams`` is OpenVINO's: so many batches are scored at once, each on its share
-    of the threads, which is faster for many questions and slower for a single one.
+    of the threads, which is faster for many windows and slower for a single one; None takes 1, and what OpenVINO
+    suggests for a model that was exported for it.
     """
 
     backend: Literal["onnx", "openvino", "torch"] | None = None
@@ -56,7 +57,7 @@ class BackendOptions:
     dtype: str | None = None
     providers: Sequence[str] = CPU
     threads: int | None = None
-    streams: int = 1
+    streams: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse fewer than one of what is counted."""

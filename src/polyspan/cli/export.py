@@ -37,7 +37,7 @@ PRECISIONS = ("float32", "float16", "int8", "int8-static", "int8-openvino", "int
     "--calibration-data",
     multiple=True,
     metavar="FILE",
-    help="A SQuAD JSON file that int8-static takes its ranges from.",
+    help="A SQuAD JSON file that int8-static and int8-openvino take ranges from.",
 )
 @click.option(
     "--sample",
@@ -47,7 +47,9 @@ PRECISIONS = ("float32", "float16", "int8", "int8-static", "int8-openvino", "int
 )
 @click.option("--json", "as_json", is_flag=True, help="Print what was written and measured as JSON.")
 def export(model: str, out: Path, as_json: bool, **given: Any) -> None:
-    """Write MODEL (a folder with weights for torch, or a hub id) as an ONNX model to the new folder OUT.
+    """Write MODEL as an ONNX model to the new folder OUT.
+
+    MODEL is a hub id or a folder with weights for torch or a float ONNX file, or "default", the shipped reader.
 
     With --gate, what the export loses against MODEL is measured in each language and written to its card. While it is
     too much, the worst matrices are left in float; where that does not help, nothing is written and the exit code is 1.
