@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 from tokenizers import Tokenizer
 
 from polyspan.backends import BackendOptions, ModelFolder, open_scorer, unpacked
@@ -208,12 +209,11 @@ def _required(folder: ModelFolder, tokenizer: dict[str, Any]) -> set[int]:
 def _kept_share(
     tokenizer: dict[str, Any], sources: Sequence[Source], tests: Sequence[Questions], kept: Sequence[int]
 ) -> dict[str, float]:
-    shares = {one.name: float(one.uses[list(kept)].sum()) for one in sources}
+    uses = {one.name: one.uses for one in sources}
     for questions in tests:
         texts = dict.fromkeys(text for one in questions.examples for text in (one.context, one.question))
-        counts = count_pieces(tokenizer, ((text, 1.0) for text in texts))
-        shares[str(questions.source["dataset"])] = float(counts[list(kept)].sum() / counts.sum())
-    return shares
+        uses[str(questions.source["dataset"])] = count_pieces(tokenizer, ((text, 1.0) for text in texts))
+    return {name: 1 - float(np.delete(counts, kept).sum() / counts.sum()) for name, counts in uses.items()}
 
 
 def _is_id(key: str) -> bool:
