@@ -92,6 +92,9 @@ def test_gate_does_not_refuse_what_a_language_may_lose_by_chance(
     one = report.languages[0]
     lucky = replace(one, loss=replace(one.loss, difference=3.0, low=0.4, high=6.0))
     assert replace(report, languages=(lucky,)).failures(0.5) == []
+    few = replace(report, whole=lucky)
+    assert few.doubt(0.5).startswith("on 24 questions a loss of up to 6.00 points of F1 cannot be ruled out")
+    assert few.doubt(6) == report.doubt(0) == ""
     unlucky = replace(one, loss=replace(one.loss, difference=3.0, low=0.6, high=6.0))
     assert len(replace(report, languages=(unlucky,)).failures(0.5)) == 1
 

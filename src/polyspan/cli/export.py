@@ -69,6 +69,8 @@ def export(model: str, out: Path, as_json: bool, **given: Any) -> None:
             click.echo(f"left out of quantisation, worst first: {', '.join(result.excluded)}")
         if not result.failures:
             click.echo(f"{out}: written, {result.megabytes:.1f} MB")
+    if result.report is not None and not result.failures and (doubt := result.report.doubt(given["max_loss"])):
+        notice(doubt)
     for failure in result.failures:
         notice(f"refused: {failure}")
     if result.failures:

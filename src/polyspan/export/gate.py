@@ -109,6 +109,15 @@ class GateReport:
         ]
         return found
 
+    def doubt(self, max_loss: float) -> str:
+        """What the questions are too few to say of a model that is not refused; "" where they are enough."""
+        if self.whole.loss.high <= max_loss:
+            return ""
+        return (
+            f"on {self.whole.questions:,} questions a loss of up to {self.whole.loss.high:.2f} points of F1 cannot be "
+            f"ruled out, more than {max_loss:g}; measure on more of them"
+        )
+
     def table(self) -> str:
         """The figures as Markdown."""
         rows = self.languages if len(self.languages) == 1 else (*self.languages, self.whole)

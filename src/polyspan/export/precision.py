@@ -211,14 +211,14 @@ PRECISIONS: dict[str, Precision] = {
     "float32": Precision("all in float32", "model.onnx", "fp32", _float32, "float", quantised=False),
     "float16": Precision("all in float16, logits in float32", "model_fp16.onnx", "fp16", _float16, "float"),
     "int8": Precision(
-        "matrices in int8, a scale for each column; what they multiply in uint8, a scale for each batch",
+        "matrices in int8 of 7 bits, a scale for each column; what they multiply in uint8, a scale for each batch",
         "model_quantized.onnx",
         "q8",
         _int8,
         batch_tokens=1,
     ),
     "int8-static": Precision(
-        "matrices in int8, a scale for each column; what they multiply in uint8, scales fixed by calibration data",
+        "matrices in int8 of 7 bits, a scale for each column; what they multiply in uint8, scales fixed by calibration data",
         "model_int8.onnx",
         "int8",
         _int8_static,

@@ -158,11 +158,19 @@ def export_reader(source: ModelFolder, out: Path, settings: ExportSettings, prog
             folder = Path(scratch) / "model"
             result = work.first_that_passes(folder, plan)
             if not result.failures:
-                measured = _NOT_MEASURED if result.report is None else f"{_SCALE}\n\n{result.report.table()}"
-                write_card(source, folder, export_section(result.plan, measured), out.name)
+                section = export_section(result.plan, _measured(result.report, settings.max_loss))
+                write_card(source, folder, section, out.name)
                 if out.is_dir():
                     out.rmdir()
                 folder.rename(out)
     except OSError as error:
         raise InputError(f"{out}: cannot be written: {error.strerror or error}") from error
     return result
+
+
+def _measured(report: GateReport | None, max_loss: float) -> str:
+    """What a card says of the gate."""
+    if report is None:
+        return _NOT_MEASURED
+    doubt = report.doubt(max_loss)
+    return f"{_SCALE}\n\n{report.table()}" + (f"\n\n{doubt[0].upper()}{doubt[1:]}." if doubt else "")
