@@ -1,10 +1,12 @@
 import json
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 
 import tiny
+from onnx_graphs import silent
 from polyspan import InputError, ModelError, Reader, ReadOptions
 from polyspan.backends import ModelFolder, NativeSettings
 from polyspan.datasets import write_squad
@@ -74,6 +76,33 @@ def test_trim_reads_kept_pieces_with_equal_logits(
     assert config["vocab_size"] == report.pieces[1]
     assert json.loads((tmp_path / "small" / "tokenizer_config.json").read_text())
     assert config["pad_token_id"] == before.scorer.tokenizer.pad_id == after.scorer.tokenizer.pad_id
+
+
+@pytest.mark.parametrize(
+    ("precision", "embeddings"), [("float16", "float"), ("int8", "8"), ("weights8", "8"), ("weights4", "4")]
+)
+def test_trim_takes_what_export_wrote(
+    precision: str,
+    embeddings: Literal["float", "8", "4"],
+    reader_folder: Path,
+    graph: Any,
+    corpus: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from polyspan.export import ExportSettings, export_reader
+    from polyspan.export.trim import trim
+    from polyspan.export.trim_report import TrimSettings
+
+    monkeypatch.setattr("polyspan.export.run.export_onnx", lambda _: graph)
+    export_reader(ModelFolder(reader_folder), tmp_path / "whole", ExportSettings(precision, embeddings), silent)
+    report = trim(ModelFolder(tmp_path / "whole"), tmp_path / "small", TrimSettings(corpus=(corpus,)))
+    assert report.proof.largest == 0
+    assert report.pieces[1] < report.pieces[0]
+    assert report.size[1] < report.size[0]
+    assert {path.name for path in (tmp_path / "small" / "onnx").iterdir()} == {
+        path.name for path in (tmp_path / "whole" / "onnx").iterdir()
+    }
 
 
 def test_trim_opens_in_transformers(corpus: Path, tmp_path: Path) -> None:

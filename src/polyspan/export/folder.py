@@ -8,12 +8,13 @@ import onnx
 
 from polyspan.backends import ModelFolder, NativeSettings, unpacked
 from polyspan.backends.folder import PACKED
+from polyspan.cards import CardFacts, model_card, with_section
 from polyspan.export.precision import PRECISIONS, WORD_EMBEDDINGS, Plan
 
 LARGEST_FILE = 1_900_000_000
 """Bytes of weights above which they are written beside the graph: a protobuf holds 2 GB at most."""
 CARD = "README.md"
-_HEADING = "## Export"
+EXPORT_TITLE = "Export"
 _EMBEDDINGS = {
     "float": "in float",
     "8": "in 8 bits, a scale for each piece",
@@ -59,16 +60,14 @@ def export_section(plan: Plan, measured: str) -> str:
         lines.append(
             f"- matrices left in float32: {', '.join(f'`{name}`' for name in excluded) or 'none but the head'}"
         )
-    return f"{_HEADING}\n\n" + "\n".join(lines) + f"\n\n{measured}"
+    return "\n".join(lines) + f"\n\n{measured}"
 
 
-def write_card(source: ModelFolder, target: Path, section: str, name: str) -> None:
-    """Write the card of the source, or a new one, with the section at its end."""
-    from polyspan.cards import CardFacts, model_card
-
+def write_card(source: ModelFolder, target: Path, title: str, section: str) -> None:
+    """Write the card of the source, or a new one, with a section of that title at its end."""
     old = source.path / CARD
-    text = old.read_text(encoding="utf-8") if old.is_file() else model_card(CardFacts(name, licence=""))
-    (target / CARD).write_text(f"{text.rstrip()}\n\n{section}\n", encoding="utf-8")
+    text = old.read_text(encoding="utf-8") if old.is_file() else model_card(CardFacts(target.name, licence=""))
+    (target / CARD).write_text(with_section(text, title, section), encoding="utf-8")
 
 
 def _write_json(path: Path, content: object) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from polyspan.backends import BackendOptions, ModelFolder, open_scorer
 from polyspan.errors import InputError, ModelError
 from polyspan.evaluation import Questions
-from polyspan.export.folder import export_section, write_card, write_folder
+from polyspan.export.folder import EXPORT_TITLE, export_section, write_card, write_folder
 from polyspan.export.fusion import fuse
 from polyspan.export.gate import Gate, GateReport, Progress
 from polyspan.export.onnx import export_onnx
@@ -155,11 +155,11 @@ def export_reader(source: ModelFolder, out: Path, settings: ExportSettings, prog
     try:
         out.absolute().parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix=f".{out.name}-", dir=out.absolute().parent) as scratch:
-            folder = Path(scratch) / "model"
+            folder = Path(scratch) / out.name
             result = work.first_that_passes(folder, plan)
             if not result.failures:
                 section = export_section(result.plan, _measured(result.report, settings.max_loss))
-                write_card(source, folder, section, out.name)
+                write_card(source, folder, EXPORT_TITLE, section)
                 if out.is_dir():
                     out.rmdir()
                 folder.rename(out)

@@ -14,7 +14,6 @@ from tokenizers import Tokenizer
 from polyspan.backends import BackendOptions, ModelFolder, open_scorer, unpacked
 from polyspan.backends.digest import WEIGHTS
 from polyspan.backends.folder import POSITIONS_AFTER_PADDING
-from polyspan.cards import CardFacts, model_card, with_section
 from polyspan.datasets.writing import write_bytes
 from polyspan.errors import InputError
 from polyspan.evaluation import (
@@ -28,6 +27,7 @@ from polyspan.evaluation import (
     predict,
     reading_options,
 )
+from polyspan.export.folder import write_card
 from polyspan.export.pieces import Progress, Source, file_source, language_source, select_pieces, unwatched
 from polyspan.export.proof import prove_equal
 from polyspan.export.tables import cut_onnx, cut_torch, weight_files
@@ -35,7 +35,6 @@ from polyspan.export.trim_report import TrimReport, TrimSettings, trim_section
 from polyspan.export.vocabulary import count_pieces, cut_tokenizer, piece_ids
 from polyspan.reader import Reader
 
-CARD = "README.md"
 SECTION = "Trimmed vocabulary"
 COPIED = ("special_tokens_map.json", "LICENSE*", "NOTICE*")
 
@@ -73,8 +72,8 @@ def trim(
         sources = _sources(tokenizer, settings, progress)
         kept = select_pieces(tokenizer, sources, _required(source, tokenizer), settings.pieces)
         write_trimmed(source, tokenizer, kept, folder)
-        after = Reader(open_scorer(ModelFolder(folder), BackendOptions()), before.settings)
         ModelFolder(folder).write_settings(before.settings)
+        after = Reader(open_scorer(ModelFolder(folder), BackendOptions()), before.settings)
         report = TrimReport(
             settings=settings,
             pieces=(len(sources[0].uses), len(kept)),
@@ -83,7 +82,7 @@ def trim(
             kept_share=_kept_share(tokenizer, sources, tests, kept),
             scores=compare_readers(before, after, tests, regime, progress),
         )
-        _write_card(source, folder, report)
+        write_card(source, folder, SECTION, trim_section(report))
     return report
 
 
@@ -248,10 +247,3 @@ def _write_json(path: Path, content: Any, indent: int | None = None) -> None:
     separators = (",", ":") if indent is None else None
     text = json.dumps(content, ensure_ascii=False, indent=indent, separators=separators)
     write_bytes(path, [text.encode("utf-8", "surrogatepass")])
-
-
-def _write_card(source: ModelFolder, out: Path, report: TrimReport) -> None:
-    """The model's own card, or a new one, with a section on what was trimmed."""
-    own = source.path / CARD
-    card = own.read_text(encoding="utf-8") if own.is_file() else model_card(CardFacts(name=out.name, licence=""))
-    write_bytes(out / CARD, [with_section(card, SECTION, trim_section(report)).encode()])
