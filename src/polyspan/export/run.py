@@ -19,7 +19,7 @@ from polyspan.export.ranking import feeds, rank_parts, sample
 from polyspan.export.unpack import unpacked_graph
 from polyspan.reader import Reader
 
-CALIBRATION_TOKENS = 20_000
+CALIBRATION_QUESTIONS, CALIBRATION_TOKENS = 320, 20_000
 _WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
 _NOT_MEASURED = "What this costs was not measured."
 _SCALE = (
@@ -34,7 +34,7 @@ class ExportSettings:
 
     ``precision`` is one of ``PRECISIONS``, ``embeddings`` the word embeddings' format (None: what goes with the
     precision). ``gate`` are the questions to measure on and ``max_loss`` the points of F1, 0 to 100, that may be lost;
-    ``calibration`` those that static quantisation takes its ranges from.
+    ``calibration`` those that static quantisation takes its ranges from, a few hundred of them.
     """
 
     precision: str = "float32"
@@ -103,7 +103,8 @@ class Exporter:
         reader = Reader(open_scorer(source, BackendOptions("torch" if in_torch else "onnx")), source.settings)
         self._settings = reader.settings
         self._gate = Gate(reader, settings.gate, progress) if settings.gate else None
-        ranges = Gate(reader, settings.calibration, progress).windows if settings.calibration else []
+        few = [one.sample(-(-CALIBRATION_QUESTIONS // len(settings.calibration))) for one in settings.calibration]
+        ranges = Gate(reader, few, progress).windows if few else []
         self._calibration = feeds(self._graph, sample(ranges, CALIBRATION_TOKENS))
 
     def attempt(self, folder: Path, plan: Plan, worst: Sequence[str] = ()) -> Exported:
