@@ -3,7 +3,6 @@
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import chain, islice, repeat
 from pathlib import Path
@@ -13,7 +12,15 @@ from unicodedata import category
 
 import numpy as np
 
-from polyspan.backends import BackendOptions, ModelFolder, NativeSettings, SpanScorer, find_model, open_scorer
+from polyspan.backends import (
+    BackendOptions,
+    ModelFolder,
+    NativeSettings,
+    SpanScorer,
+    find_model,
+    in_streams,
+    open_scorer,
+)
 from polyspan.decoding import (
     RUNNERS_UP,
     Calibration,
@@ -302,11 +309,7 @@ class Reader:
             scored = zip(batch, windows, *self._score(windows), strict=True)
             return [(i, decode_window(window, start, end, settings)) for i, window, start, end in scored]
 
-        if self.scorer.streams == 1:
-            decoded = dict(chain.from_iterable(map(read, plan)))
-        else:
-            with ThreadPoolExecutor(self.scorer.streams) as pool:
-                decoded = dict(chain.from_iterable(pool.map(read, plan)))
+        decoded = dict(chain.from_iterable(in_streams(self.scorer.streams, read, plan)))
         return [decoded[i] for i in range(len(block))]
 
     def _score(self, windows: Sequence[Window]) -> tuple[FloatArray, FloatArray]:

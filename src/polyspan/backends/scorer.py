@@ -1,15 +1,19 @@
 """What every runtime offers: windows in, logits out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
 from polyspan.backends.folder import ModelFolder
 from polyspan.errors import InputError
 from polyspan.features import Batch, PairTokenizer
 from polyspan.types import FloatArray
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 CPU = ("CPUExecutionProvider",)
 BACKENDS = ("onnx", "openvino", "torch")
@@ -89,6 +93,15 @@ def open_scorer(folder: ModelFolder, options: BackendOptions) -> SpanScorer:
     from polyspan.backends.torch import TorchScorer
 
     return TorchScorer(folder, options.device, options.dtype)
+
+
+def in_streams(streams: int, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """What ``work`` makes of each item, in their order; so many at once as a scorer has streams."""
+    if streams == 1:
+        yield from map(work, items)
+    else:
+        with ThreadPoolExecutor(streams) as pool:
+            yield from pool.map(work, items)
 
 
 def _suggested_backend(folder: ModelFolder) -> str:

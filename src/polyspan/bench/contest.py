@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from polyspan.backends import in_streams
 from polyspan.bench.peers import Peer
 from polyspan.bench.timing import Run, interleaved, medians
 from polyspan.bench.workloads import Workload
@@ -86,7 +87,7 @@ class BareForward:
     """The model alone, over the windows that the reader makes, in batches of like length made beforehand."""
 
     def __init__(self, reader: Reader, workload: Workload) -> None:
-        self._score = reader.scorer.score
+        self._scorer = reader.scorer
         windows = make_all_windows(reader, workload)
         lengths = [len(window.input_ids) for window in windows]
         self.windows, self.tokens = len(windows), sum(lengths)
@@ -97,8 +98,8 @@ class BareForward:
 
     def __call__(self) -> None:
         """One run."""
-        for batch in self._batches:
-            self._score(batch)
+        for _ in in_streams(self._scorer.streams, self._scorer.score, self._batches):
+            pass
 
 
 def make_all_windows(reader: Reader, workload: Workload) -> list[Window]:

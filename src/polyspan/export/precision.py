@@ -218,7 +218,7 @@ PRECISIONS: dict[str, Precision] = {
         batch_tokens=1,
     ),
     "int8-static": Precision(
-        "matrices in int8 of 7 bits, a scale for each column; what they multiply in uint8, scales from calibration data",
+        "matrices in int8 of 7 bits, a scale for each column; what they multiply in uint8, with fixed scales",
         "model_int8.onnx",
         "int8",
         _int8_static,
