@@ -172,11 +172,10 @@ def take_embeddings(model: onnx.ModelProto) -> bytes:
 
 
 def _replace(model: onnx.ModelProto, name: str, *values: tuple[str, npt.NDArray[np.generic]]) -> None:
-    """Take one initializer out and others in."""
-    kept = [value for value in model.graph.initializer if value.name != name]
-    del model.graph.initializer[:]
-    model.graph.initializer.extend(kept)
-    model.graph.initializer.extend(numpy_helper.from_array(np.ascontiguousarray(array), key) for key, array in values)
+    """Put tensors in the place of one; a list of initializers made anew would copy all of them."""
+    first, *others = (numpy_helper.from_array(np.ascontiguousarray(array), key) for key, array in values)
+    next(value for value in model.graph.initializer if value.name == name).CopyFrom(first)
+    model.graph.initializer.extend(others)
 
 
 def _put_first(model: onnx.ModelProto, nodes: list[onnx.NodeProto]) -> None:
