@@ -22,7 +22,7 @@ from polyspan import Reader, Reading
 from polyspan.evaluation import Questions, read_questions
 from polyspan.evaluation.observe import grade
 from polyspan.evaluation.opendomain import choose, collect
-from polyspan.evaluation.stopping import fit_stop, follow, gather, judge_stops
+from polyspan.evaluation.stopping import Trails, fit_stop, follow, gather, judge_stops
 from polyspan.metrics import bootstrap_interval
 from polyspan.pipeline import PassageRanker, PipelineOptions, QAPipeline
 from polyspan.retrieval import PassageRanking
@@ -56,6 +56,19 @@ def timed(
             found[name][1].append(time.perf_counter() - began)
             found[name][0].extend(readings)
     return {name: _compared(examples, *found[name], *found[ALL]) for name in pipelines if name != ALL}
+
+
+def _trails(
+    reader: Reader, ranker: PassageRanker, examples: Sequence[QAExample], passages: int, kept: Path | None
+) -> Trails:
+    if kept and kept.is_file():
+        content = dict(np.load(kept))
+        return Trails(**{**content, "passages": int(content["passages"])})
+    followed = tqdm(follow(reader, ranker, examples, passages), total=len(examples), unit="q")
+    trails = gather(list(followed), passages)
+    if kept:
+        np.savez(kept, **asdict(trails))
+    return trails
 
 
 def _compared(
@@ -100,16 +113,16 @@ def main() -> None:
     parser.add_argument("--report-questions", type=int, default=75, help="of each file")
     parser.add_argument("--risks", type=float, nargs="+", default=[0.02, 0.05])
     parser.add_argument("--out", type=Path, default=RESULT)
-    parser.add_argument("--keep", type=Path, help="Keep what was read for the fit in this .npz file")
+    parser.add_argument(
+        "--keep", type=Path, help="Keep what is read for the fit in this .npz file, or take it from there"
+    )
     given = parser.parse_args()
     fitted, reported = ([read_questions(path) for path in paths] for paths in (given.fit, given.report))
     ranker = PassageRanking(collect([*fitted, *reported]).passages)
     reader = Reader.from_pretrained(given.model)
     passages = PipelineOptions().passages_read
     examples = asked_of(fitted, given.fit_questions)
-    trails = gather(list(tqdm(follow(reader, ranker, examples, passages), total=len(examples), unit="q")), passages)
-    if given.keep:
-        np.savez(given.keep, **asdict(trails))
+    trails = _trails(reader, ranker, examples, passages, given.keep)
     rule = fit_stop(trails)
     reader = Reader(
         reader.scorer, replace(reader.settings, calibration=replace(reader.settings.calibration, stop=rule))

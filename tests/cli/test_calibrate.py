@@ -96,7 +96,7 @@ def test_calibrate_fits_when_to_stop_reading_ranked_passages(
     model: Path, dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     copy = tmp_path / "copy"
-    early = [str(dataset), "--early-stop", "--passages", "6"]
+    early = [str(dataset), "--early-stop", "--passages", "6", "--sample", "100"]
     calibrate.main([str(model), *early, "--out", str(copy)], standalone_mode=False)
     header, *rows, written = capsys.readouterr().out.splitlines()
     assert header.split()[:3] == ["risk", "limit", "passages"]
@@ -107,6 +107,7 @@ def test_calibrate_fits_when_to_stop_reading_ranked_passages(
     assert calibration(copy) == {**calibration(model), "stop": printed["stop"]}
     assert (printed["stop"]["passages"], len(printed["reports"])) == (6, 2)
     assert printed["reports"][0]["signature"]["passages_read"] == 6
+    assert printed["reports"][0]["scores"]["total"] == 100
 
 
 def test_calibrate_refuses_before_any_work(model: Path, dataset: Path, tmp_path: Path) -> None:

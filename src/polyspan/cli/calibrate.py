@@ -1,6 +1,7 @@
 """``polyspan calibrate``."""
 
 import os
+from collections.abc import Collection
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,13 @@ from polyspan.evaluation import read_questions
 from polyspan.evaluation.calibrate import Calibrated, questions_to_ask
 from polyspan.evaluation.calibrate import calibrate as fit
 from polyspan.evaluation.observe import observe, read_asked
-from polyspan.evaluation.opendomain import collect
+from polyspan.evaluation.opendomain import choose, collect
 from polyspan.evaluation.stopping import fit_stop, follow, gather, judge_stops
 from polyspan.metrics import signature_text
 from polyspan.pipeline import PipelineOptions
 from polyspan.reader import Reader
 from polyspan.retrieval import PassageRanking
+from polyspan.types import QAExample
 
 STOPPED = ("passages", "changed", "exact", "f1", "exact_loss", "f1_loss")
 FIGURES = ("aurc", "ece", "brier")
@@ -54,6 +56,9 @@ WIDTH = max(map(len, TABLE))
     type=click.IntRange(min=2),
     help="For how many passages to fit --early-stop.",
 )
+@click.option(
+    "--sample", type=click.IntRange(min=1), help="Ask so many questions of each file, at random, for --early-stop."
+)
 @click.option("--out", type=click.Path(path_type=Path), help="Write a calibrated copy of the model to this new folder.")
 @click.option("--json", "as_json", is_flag=True, help="Print calibration and reports as JSON.")
 def calibrate(
@@ -63,6 +68,7 @@ def calibrate(
     as_json: bool,
     early_stop: bool,
     passages: int,
+    sample: int | None,
     **given: Any,
 ) -> None:
     """Fit the probabilities and the no-answer threshold of MODEL to questions with known answers.
@@ -70,13 +76,13 @@ def calibrate(
     MODEL is a folder, whose polyspan.json is written anew, or with --out also a hub id or "default". DATA are SQuAD
     JSON files, also .gz, that the model was not trained on, with answerable and unanswerable questions. What is
     reported of each question comes from a fit to questions on other contexts. With --early-stop, each question is asked
-    of all contexts of all DATA together, and its best ranked passages are all read.
+    of all contexts of all DATA together, and its best ranked passages are all read; other calibrating undoes it.
     """
     target = _target(model, out)
     if early_stop:
         if given["language"] is not None:
             raise InputError("--early-stop fits no language; leave --language out")
-        _fit_stop(Reader.from_pretrained(model), data, passages, target, as_json)
+        _fit_stop(Reader.from_pretrained(model), _collected(data, passages, sample), passages, target, as_json)
         return
     datasets = {str(path): read_squad(path) for path in data}
     if len(datasets) < len(data):
@@ -98,12 +104,26 @@ def calibrate(
         click.echo(f"written: {target / 'polyspan.json'}")
 
 
-def _fit_stop(reader: Reader, data: tuple[Path, ...], passages: int, target: Path, as_json: bool) -> None:
-    """Fit and write the stop rule, and say what it is worth."""
+def _collected(
+    data: tuple[Path, ...], passages: int, sample: int | None
+) -> tuple[PassageRanking, Collection[QAExample]]:
+    """All contexts of the files together, and the questions to ask of them, each text once."""
     asked = [read_questions(path) for path in data]
     ranking = PassageRanking(collect(asked, ranks=passages).passages)
-    examples = {one.question: one for questions in asked for one in questions.examples}
-    followed = follow(reader, ranking, examples.values(), passages)
+    chosen = [choose(questions, sample=sample) for questions in asked]
+    return ranking, {one.question: one for questions in chosen for one in questions.examples}.values()
+
+
+def _fit_stop(
+    reader: Reader,
+    collected: tuple[PassageRanking, Collection[QAExample]],
+    passages: int,
+    target: Path,
+    as_json: bool,
+) -> None:
+    """Fit and write the stop rule, and say what it is worth."""
+    ranking, examples = collected
+    followed = follow(reader, ranking, examples, passages)
     trails = gather(list(progress(followed, len(examples), "reading")), passages)
     rule = fit_stop(trails)
     _write(reader, replace(reader.settings.calibration, stop=rule), target)

@@ -18,7 +18,7 @@ from polyspan.pipeline import PassageRanker
 from polyspan.reader import EarlyStop, Reader
 from polyspan.types import QAExample, Reading, Report
 
-AFTER = (1, 2, 3, 4, 6, 8)
+AFTER = (1, 2, 4)
 RISKS = (0.01, 0.02, 0.05, 0.1)
 DOUBT = 0.05
 """The probability, over samples of questions, that a fitted limit's risk is higher than stated."""
