@@ -3,7 +3,7 @@
     polyspan export default READER --precision int8-openvino --calibration-data TRAIN.json
     python benchmarks/peak.py READER SQUAD.json
 
-The peak is what OpenVINO reaches on products of large 8-bit matrices, one behind the other, with as many streams.
+The peak is what OpenVINO reaches on products of large 8-bit matrices, one behind the other.
 """
 
 import argparse
@@ -64,7 +64,6 @@ class Counting:
             scorer.tokenizer,
             scorer.max_seq_len,
         )
-        self.streams = scorer.streams
         width, inner = config["hidden_size"], config["intermediate_size"]
         self._layers, self._width = config["num_hidden_layers"], width
         self._linear = 2 * (4 * width * width + 2 * width * inner)

@@ -33,7 +33,6 @@ class FakeScorer:
 
     name = "fake"
     max_seq_len: int | None = 512
-    streams = 1
 
     def __init__(self, words: str = "") -> None:
         self.tokenizer = PairTokenizer(word_tokenizer(["find", "!", *words.lower().split()]))

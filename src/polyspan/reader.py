@@ -4,7 +4,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, islice, repeat
+from itertools import islice, repeat
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import cast
@@ -18,7 +18,6 @@ from polyspan.backends import (
     NativeSettings,
     SpanScorer,
     find_model,
-    in_streams,
     open_scorer,
 )
 from polyspan.decoding import (
@@ -302,14 +301,11 @@ class Reader:
 
     def _decode(self, block: Sequence[tuple[Task, Window]], settings: SpanSettings, batch_tokens: int) -> list[Decoded]:
         """What each window of a block says, in order, whichever batches they are scored in."""
-        plan = plan_batches([len(window.input_ids) for _, window in block], batch_tokens)
-
-        def read(batch: Sequence[int]) -> list[tuple[int, Decoded]]:
+        decoded: dict[int, Decoded] = {}
+        for batch in plan_batches([len(window.input_ids) for _, window in block], batch_tokens):
             windows = [block[i][1] for i in batch]
-            scored = zip(batch, windows, *self._score(windows), strict=True)
-            return [(i, decode_window(window, start, end, settings)) for i, window, start, end in scored]
-
-        decoded = dict(chain.from_iterable(in_streams(self.scorer.streams, read, plan)))
+            for i, window, start, end in zip(batch, windows, *self._score(windows), strict=True):
+                decoded[i] = decode_window(window, start, end, settings)
         return [decoded[i] for i in range(len(block))]
 
     def _score(self, windows: Sequence[Window]) -> tuple[FloatArray, FloatArray]:

@@ -122,7 +122,6 @@ def test_onnx_takes_providers_and_threads(onnx_of: FolderOf) -> None:
         ({"providers": ["AbacusExecutionProvider"]}, "no AbacusExecutionProvider; it has .*CPUExecutionProvider"),
         ({"device": "cpu"}, "device is an option of backend torch, not of onnx"),
         ({"dtype": "float16"}, "dtype is an option of backend openvino and torch, not of onnx"),
-        ({"streams": 2}, "streams is an option of backend openvino, not of onnx"),
         ({"backend": "jax"}, "backend must be"),
         ({"backend": ""}, "backend must be"),
     ],

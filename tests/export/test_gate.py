@@ -18,8 +18,6 @@ pytest.importorskip("onnx")
 class Shifted:
     """A scorer whose start logits are another's, a token late, for windows that hold a piece."""
 
-    streams = 1
-
     def __init__(self, scorer: SpanScorer, piece: int) -> None:
         self.scorer, self.piece = scorer, piece
         self.name, self.tokenizer, self.max_seq_len = scorer.name, scorer.tokenizer, scorer.max_seq_len

@@ -2,7 +2,7 @@
 
 from polyspan.backends.folder import ModelFolder, NativeSettings, unpacked
 from polyspan.backends.hub import Pushed, find_model, push_model
-from polyspan.backends.scorer import BackendOptions, SpanScorer, in_streams, open_scorer
+from polyspan.backends.scorer import BackendOptions, SpanScorer, open_scorer
 
 __all__ = [
     "BackendOptions",
@@ -11,7 +11,6 @@ __all__ = [
     "Pushed",
     "SpanScorer",
     "find_model",
-    "in_streams",
     "open_scorer",
     "push_model",
     "unpacked",

@@ -22,8 +22,6 @@ LEFT_OUT = ["SkipLayerNormFusion"]
 class OnnxScorer:
     """An ONNX file with inputs ``input_ids``, ``attention_mask`` and perhaps ``token_type_ids``."""
 
-    streams = 1
-
     def __init__(
         self,
         folder: ModelFolder,

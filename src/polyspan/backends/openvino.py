@@ -23,9 +23,7 @@ PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}
 class OpenVinoScorer:
     """An ONNX file, as for ``OnnxScorer``, without operators of onnxruntime's own."""
 
-    def __init__(
-        self, folder: ModelFolder, dtype: str | None = None, threads: int | None = None, streams: int | None = None
-    ) -> None:
+    def __init__(self, folder: ModelFolder, dtype: str | None = None, threads: int | None = None) -> None:
         if dtype not in (None, *PRECISIONS):
             raise InputError(f"with OpenVINO dtype must be one of {', '.join(PRECISIONS)}, not {dtype!r}")
         file, tokenizer = folder.onnx_file, folder.pair_tokenizer()
@@ -38,8 +36,7 @@ class OpenVinoScorer:
         self.name = folder.name
         self.tokenizer = tokenizer
         self.max_seq_len = folder.max_seq_len
-        self._model = _compile(file, _options(folder.settings.backend == "openvino", dtype, threads, streams))
-        self.streams: int = self._model.get_property("NUM_STREAMS")
+        self._model = _compile(file, _options(folder.settings.backend == "openvino", dtype, threads))
         self._inputs = [value.get_any_name() for value in self._model.inputs]
         check_signature(file, self._inputs, [value.get_any_name() for value in self._model.outputs])
         self._idle: SimpleQueue[openvino.InferRequest] = SimpleQueue()
@@ -60,14 +57,13 @@ class OpenVinoScorer:
         copy_model(self._folder.path, folder)
 
 
-def _options(meant: bool, dtype: str | None, threads: int | None, streams: int | None) -> dict[str, Any]:
+def _options(meant: bool, dtype: str | None, threads: int | None) -> dict[str, Any]:
     """OpenVINO's options; ``meant``: the model was exported for it."""
     if dtype is None:
         short = meant and "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         dtype = "bfloat16" if short else "float32"
-    options = {"INFERENCE_PRECISION_HINT": PRECISIONS[dtype], "PERFORMANCE_HINT": "THROUGHPUT" if meant else "LATENCY"}
-    given = {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": streams}
-    return options | {name: value for name, value in given.items() if value is not None}
+    options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": PRECISIONS[dtype], "PERFORMANCE_HINT": "LATENCY"}
+    return options if threads is None else {**options, "INFERENCE_NUM_THREADS": threads}
 
 
 def _compile(file: Path, options: dict[str, Any]) -> "openvino.CompiledModel":

@@ -1,19 +1,15 @@
 """What every runtime offers: windows in, logits out."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal, Protocol, TypeVar
+from typing import Literal, Protocol
 
 from polyspan.backends.folder import ModelFolder
 from polyspan.errors import InputError
 from polyspan.features import Batch, PairTokenizer
 from polyspan.types import FloatArray
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 CPU = ("CPUExecutionProvider",)
 BACKENDS = ("onnx", "openvino", "torch")
@@ -22,7 +18,6 @@ OWNERS = {
     "dtype": ("openvino", "torch"),
     "providers": ("onnx",),
     "threads": ("onnx", "openvino"),
-    "streams": ("openvino",),
 }
 
 
@@ -32,8 +27,6 @@ class SpanScorer(Protocol):
     name: str
     tokenizer: PairTokenizer
     max_seq_len: int | None
-    streams: int
-    """How many batches are best scored at once, each by a thread of its own."""
 
     def score(self, batch: Batch) -> tuple[FloatArray, FloatArray]:
         """Start and end logits, both float32 [windows, tokens]; at padding they mean nothing."""
@@ -51,9 +44,7 @@ class BackendOptions:
     torch's. ``dtype`` is torch's ("float32", "float16", "bfloat16") and OpenVINO's (not "float16"); None takes float32,
     but bfloat16 beside the 8-bit products of a model that was exported for OpenVINO, if the processor has it.
     ``providers`` (execution providers, by default the CPU's) are onnxruntime's, ``threads`` (None leaves the number to
-    it) onnxruntime's and OpenVINO's. ``streams`` is OpenVINO's: so many batches are scored at once, each on its share
-    of the threads, which is faster for many windows and slower for a single one; None takes 1, and what OpenVINO
-    suggests for a model that was exported for it.
+    it) onnxruntime's and OpenVINO's.
     """
 
     backend: Literal["onnx", "openvino", "torch"] | None = None
@@ -61,13 +52,11 @@ class BackendOptions:
     dtype: str | None = None
     providers: Sequence[str] = CPU
     threads: int | None = None
-    streams: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse fewer than one of what is counted."""
-        for name, count in (("threads", self.threads), ("streams", self.streams)):
-            if count is not None and count < 1:
-                raise InputError(f"{name} must be at least 1, not {count}")
+        """Refuse fewer than one thread."""
+        if self.threads is not None and self.threads < 1:
+            raise InputError(f"threads must be at least 1, not {self.threads}")
 
 
 def open_scorer(folder: ModelFolder, options: BackendOptions) -> SpanScorer:
@@ -89,19 +78,10 @@ def open_scorer(folder: ModelFolder, options: BackendOptions) -> SpanScorer:
     if backend == "openvino":
         from polyspan.backends.openvino import OpenVinoScorer
 
-        return OpenVinoScorer(folder, options.dtype, options.threads, options.streams)
+        return OpenVinoScorer(folder, options.dtype, options.threads)
     from polyspan.backends.torch import TorchScorer
 
     return TorchScorer(folder, options.device, options.dtype)
-
-
-def in_streams(streams: int, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-    """What ``work`` makes of each item, in their order; so many at once as a scorer has streams."""
-    if streams == 1:
-        yield from map(work, items)
-    else:
-        with ThreadPoolExecutor(streams) as pool:
-            yield from pool.map(work, items)
 
 
 def _suggested_backend(folder: ModelFolder) -> str:

@@ -38,8 +38,6 @@ TOKENIZER_FILES = (
 class TorchScorer:
     """A model folder opened by transformers; its own code is never run."""
 
-    streams = 1
-
     def __init__(self, folder: ModelFolder, device: str | None = None, dtype: str | None = None) -> None:
         dtype = "float32" if dtype is None else dtype
         if dtype not in DTYPES:

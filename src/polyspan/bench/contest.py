@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from polyspan.backends import in_streams
 from polyspan.bench.peers import Peer
 from polyspan.bench.timing import Run, interleaved, medians
 from polyspan.bench.workloads import Workload
@@ -87,7 +86,7 @@ class BareForward:
     """The model alone, over the windows that the reader makes, in batches of like length made beforehand."""
 
     def __init__(self, reader: Reader, workload: Workload) -> None:
-        self._scorer = reader.scorer
+        self._score = reader.scorer.score
         windows = make_all_windows(reader, workload)
         lengths = [len(window.input_ids) for window in windows]
         self.windows, self.tokens = len(windows), sum(lengths)
@@ -98,8 +97,8 @@ class BareForward:
 
     def __call__(self) -> None:
         """One run."""
-        for _ in in_streams(self._scorer.streams, self._scorer.score, self._batches):
-            pass
+        for batch in self._batches:
+            self._score(batch)
 
 
 def make_all_windows(reader: Reader, workload: Workload) -> list[Window]:

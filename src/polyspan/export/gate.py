@@ -49,7 +49,6 @@ class Recorder:
     def __init__(self, scorer: SpanScorer) -> None:
         self._scorer = scorer
         self.name, self.tokenizer, self.max_seq_len = scorer.name, scorer.tokenizer, scorer.max_seq_len
-        self.streams = scorer.streams
         self.windows: dict[bytes, ScoredWindow] = {}
 
     def score(self, batch: Batch) -> tuple[FloatArray, FloatArray]:
