@@ -42,9 +42,9 @@ class Precision:
 
     ``convert`` is given a graph that it may change, what to leave as it is, and inputs to calibrate with, which only
     those that are ``calibrated`` look at. ``file`` and ``dtype`` are the names that transformers.js looks for.
-    ``embeddings`` are those that go with it unless others are asked for. ``batch_tokens`` are best scored at once (None,
-    the library's default); 1: it quantises a batch by its largest value, so that each window is to be scored alone.
-    ``backend`` computes it fastest; onnxruntime opens all.
+    ``embeddings`` are those that go with it unless others are asked for. ``batch_tokens`` are best scored at once
+    (None, the library's default); 1: it quantises a batch by its largest value, so that each window is to be scored
+    alone. ``backend`` computes it fastest; onnxruntime opens all.
     """
 
     summary: str
