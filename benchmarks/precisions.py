@@ -3,7 +3,7 @@
     python benchmarks/precisions.py MODEL FILE:LANG... --sample N --calibration-data FILE...
 
 All are made from one float graph and held against the same float predictions. Nothing is left out of quantisation, and
-nothing is refused. How fast the formats are is not measured here.
+nothing is refused. How fast the formats are is not measured here, nor those of other runtimes, whose graph is another.
 """
 
 import argparse
@@ -36,7 +36,7 @@ def main() -> None:
     )
     settings = ExportSettings("int8-static", gate=gate, max_loss=100, calibration=calibration)
     work = Exporter(ModelFolder(given.model), settings, lambda items, total, what: tqdm(items, desc=what, total=total))
-    formats = [(name, one.embeddings) for name, one in PRECISIONS.items()]
+    formats = [(name, one.embeddings) for name, one in PRECISIONS.items() if one.backend == "onnx"]
     rows = []
     for precision, embeddings in [*formats, ("int8-stored", "4")]:
         with TemporaryDirectory() as scratch:
