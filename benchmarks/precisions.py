@@ -40,7 +40,7 @@ def main() -> None:
     rows = []
     for precision, embeddings in [*formats, ("int8-stored", "4")]:
         with TemporaryDirectory() as scratch:
-            rows.append(_row(work.attempt(Path(scratch) / "model", Plan(precision, embeddings))))
+            rows.append(_row(work.attempt(Path(scratch), Plan(precision, embeddings))))
         print(rows[-1] | {"languages": None})
     write_result(
         RESULT,

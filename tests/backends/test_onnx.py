@@ -113,6 +113,7 @@ def test_onnx_file_may_lie_in_the_folder_itself(bert: Path, onnx_of: FolderOf) -
 
 def test_onnx_takes_providers_and_threads(onnx_of: FolderOf) -> None:
     scorer = opened(onnx_of("bert"), providers=["CPUExecutionProvider"], threads=1)
+    assert BackendOptions(providers=["CPUExecutionProvider"]) == BackendOptions()
     assert_same(scorer, opened(onnx_of("bert")), 1e-5)
 
 

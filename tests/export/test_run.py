@@ -14,6 +14,7 @@ from polyspan.evaluation import Questions
 from tiny import SENTENCES
 
 pytest.importorskip("onnxscript")
+pytest.importorskip("nncf")
 
 
 @pytest.fixture(autouse=True)
@@ -45,21 +46,24 @@ def test_export_in_float_gives_the_same_answers(
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
-@pytest.mark.parametrize("precision", ["int8", "int8-stored"])
+@pytest.mark.parametrize("precision", ["int8", "int8-openvino", "int8-stored"])
 def test_export_leaves_the_worst_out_until_it_passes(
     precision: str, reader_folder: Path, questions: Sequence[Questions], tmp_path: Path
 ) -> None:
-    result = export(reader_folder, tmp_path / "out", precision, gate=questions, max_loss=8)
+    given = {"gate": questions, "calibration": questions[:1] if precision == "int8-openvino" else ()}
+    result = export(reader_folder, tmp_path / "out", precision, max_loss=8, **given)
     assert result.failures == []
     assert result.excluded[0] == RUINED
     assert len(result.excluded) <= 4
     card = (tmp_path / "out" / "README.md").read_text()
     assert f"`{RUINED}`" in card
     assert result.report.table() in card
-    loose = export(reader_folder, tmp_path / "loose", precision, gate=questions, max_loss=100)
+    loose = export(reader_folder, tmp_path / "loose", precision, max_loss=100, **given)
     assert loose.excluded == ()
     assert loose.report.whole.loss.difference > 8
-    assert "left in float32: none but the head" in (tmp_path / "loose" / "README.md").read_text()
+    loose_card = (tmp_path / "loose" / "README.md").read_text()
+    assert "left in float32: none but the head" in loose_card
+    assert f"made with {'nncf' if precision == 'int8-openvino' else 'onnxruntime'} " in loose_card
 
 
 def test_export_writes_nothing_that_loses_too_much(
@@ -114,7 +118,6 @@ def test_export_takes_an_onnx_folder_with_stored_weights(
 def test_export_for_openvino_is_measured_and_opened_with_it(
     reader_folder: Path, questions: Sequence[Questions], tmp_path: Path
 ) -> None:
-    pytest.importorskip("nncf")
     result = export(
         reader_folder, tmp_path / "out", "int8-openvino", gate=questions, max_loss=100, calibration=questions[:1]
     )

@@ -21,7 +21,7 @@ PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}
 
 
 class OpenVinoScorer:
-    """An ONNX file, as for ``OnnxScorer``, without operators of onnxruntime's own."""
+    """An ONNX file, as for ``OnnxScorer``, whose operators OpenVINO knows; embeddings in 4 bits are not among them."""
 
     def __init__(self, folder: ModelFolder, dtype: str | None = None, threads: int | None = None) -> None:
         if dtype not in (None, *PRECISIONS):

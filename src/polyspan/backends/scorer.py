@@ -54,7 +54,8 @@ class BackendOptions:
     threads: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse fewer than one thread."""
+        """Refuse fewer than one thread, and take any sequence of providers."""
+        object.__setattr__(self, "providers", tuple(self.providers))
         if self.threads is not None and self.threads < 1:
             raise InputError(f"threads must be at least 1, not {self.threads}")
 
@@ -64,8 +65,8 @@ def open_scorer(folder: ModelFolder, options: BackendOptions) -> SpanScorer:
 
     Raises:
         ModelError: where the folder lacks what the runtime needs.
-        InputError: where an option is unknown or belongs to the other runtime.
-        MissingExtraError: where torch is needed and absent.
+        InputError: where an option is unknown or belongs to another runtime.
+        MissingExtraError: where torch or OpenVINO is needed and absent.
     """
     backend = _suggested_backend(folder) if options.backend is None else options.backend
     if backend not in BACKENDS:

@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from polyspan.bench.workloads import PAGE_CHARS, Material, Workload, many_paragr
 from polyspan.errors import InputError
 from polyspan.reader import Reader
 
-PACKAGES = ("polyspan", "onnxruntime", "tokenizers", "numpy")
+PACKAGES = ("polyspan", "onnxruntime", "tokenizers", "numpy", *["openvino"] * (find_spec("openvino") is not None))
 _PARTS_OF_DOCUMENT = (64, 16, 4, 1)
 _PARTS_OF_QUESTIONS = (16, 8, 4, 2, 1)
 

@@ -28,7 +28,7 @@ from polyspan.reader import Reader
 @click.option("--questions", type=click.IntRange(min=1), default=100, show_default=True, help="How many to ask.")
 @click.option("--runs", type=click.IntRange(min=1), default=5, show_default=True, help="Beside one to warm up.")
 @click.option("--pages", type=click.IntRange(min=1), default=200, show_default=True, help="Of the long document.")
-@click.option("--threads", type=click.IntRange(min=1), help="Of onnxruntime.  [default: its own choice]")
+@click.option("--threads", type=click.IntRange(min=1), help="Of the runtime.  [default: its own choice]")
 @click.option("--seed", default=7, show_default=True, help="Of the choice of questions.")
 @click.option("--also", metavar="NAME=MODEL", multiple=True, help="A further reader that takes part.")
 @click.option("--peer", metavar="NAME=COMMAND", multiple=True, help="Another library's reader (see benchmarks/peers).")

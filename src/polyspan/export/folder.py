@@ -1,14 +1,19 @@
 """An ONNX graph to a model folder in the layout of transformers.js."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import onnx
 
 from polyspan.backends import ModelFolder, NativeSettings, unpacked
 from polyspan.backends.folder import PACKED
 from polyspan.cards import CardFacts, model_card, with_section
+from polyspan.datasets.writing import write_bytes
+from polyspan.errors import InputError
 from polyspan.export.precision import PRECISIONS, WORD_EMBEDDINGS, Plan
 
 LARGEST_FILE = 1_900_000_000
@@ -22,37 +27,64 @@ _EMBEDDINGS = {
 }
 
 
+@contextmanager
+def new_folder(out: Path) -> Iterator[Path]:
+    """A folder to write to, which is called ``out`` when all went well; gone otherwise, or if it was taken away.
+
+    Raises:
+        InputError: if ``out`` holds something already, or cannot be written.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"{out}: exists already; expected the name of a new folder")
+    parent = out.absolute().parent
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=f".{out.name}-", dir=parent) as scratch:
+            unfinished = Path(scratch) / out.name
+            unfinished.mkdir()
+            yield unfinished
+            if unfinished.is_dir():
+                if out.is_dir():
+                    out.rmdir()
+                unfinished.rename(out)
+    except OSError as error:
+        raise InputError(f"{out}: cannot be written: {error.strerror or error}") from error
+
+
 def write_folder(
     source: ModelFolder, target: Path, graph: onnx.ModelProto, plan: Plan, settings: NativeSettings
 ) -> None:
-    """Write configuration, tokenizer, settings and graph into the new folder ``target``.
+    """Write configuration, tokenizer, settings and graph into the existing, empty folder ``target``.
 
     ``config.json`` tells transformers.js which of its dtypes the file is of.
     """
     from polyspan.backends.torch import save_tokenizer
 
     precision = PRECISIONS[plan.precision]
-    (target / "onnx").mkdir(parents=True)
+    (target / "onnx").mkdir()
     file = target / "onnx" / precision.file
     outside = sum(len(value.raw_data) for value in graph.graph.initializer) > LARGEST_FILE
     onnx.save_model(graph, file, save_as_external_data=outside, location=f"{precision.file}_data")
     browser = {"dtype": precision.dtype, **({"use_external_data_format": {precision.file: True}} if outside else {})}
-    _write_json(target / "config.json", {**source.config, "transformers.js_config": browser})
-    if source.tokenizer_file is not None and source.tokenizer_file.suffix == PACKED:
-        (target / "tokenizer.json").write_bytes(unpacked(source.tokenizer_file))
-    else:
-        save_tokenizer(source, target)
+    write_json_file(target / "config.json", {**source.config, "transformers.js_config": browser}, indent=2)
+    save_tokenizer(source, target)
+    gzipped = target / f"tokenizer.json{PACKED}"
+    if gzipped.is_file():  # which transformers.js does not read
+        write_bytes(target / "tokenizer.json", [unpacked(gzipped)])
+        gzipped.unlink()
     if not (target / "tokenizer_config.json").is_file():
-        _write_json(target / "tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast"})
+        content = {"tokenizer_class": "PreTrainedTokenizerFast"}
+        write_json_file(target / "tokenizer_config.json", content, indent=2)
     ModelFolder(target).write_settings(settings)
 
 
 def export_section(plan: Plan, measured: str) -> str:
     """What a card says of an export: formats, what was left out of them, and what was ``measured``, as Markdown."""
     precision = PRECISIONS[plan.precision]
+    made_with = "nncf" if precision.backend == "openvino" else "onnxruntime"
     excluded = sorted(plan.excluded - {WORD_EMBEDDINGS})
     lines = [
-        f"- file: `onnx/{precision.file}`, made with onnxruntime {version('onnxruntime')}",
+        f"- file: `onnx/{precision.file}`, made with {made_with} {version(made_with)}",
         f"- precision: {plan.precision}: {precision.summary}",
         f"- word embeddings: {_EMBEDDINGS[plan.stored_embeddings]}",
     ]
@@ -70,5 +102,8 @@ def write_card(source: ModelFolder, target: Path, title: str, section: str) -> N
     (target / CARD).write_text(with_section(text, title, section), encoding="utf-8")
 
 
-def _write_json(path: Path, content: object) -> None:
-    path.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+def write_json_file(path: Path, content: object, indent: int | None = None) -> None:
+    """Write a value as JSON, in one line without spaces unless there is an ``indent``; halves of surrogates stay."""
+    separators = (",", ":") if indent is None else None
+    text = json.dumps(content, ensure_ascii=False, indent=indent, separators=separators)
+    write_bytes(path, [text.encode("utf-8", "surrogatepass")])

@@ -1,6 +1,6 @@
 """What an exported model loses against the float model, question by question, and whether that is too much."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,13 @@ from polyspan.backends import SpanScorer
 from polyspan.cards.text import table
 from polyspan.evaluation import Prediction, Questions, as_predictions, predict, reading_options
 from polyspan.evaluation.opendomain import REGIME
+from polyspan.export.progress import Progress
 from polyspan.features import Batch
 from polyspan.metrics import PairedDifference, paired_difference, token_f1
 from polyspan.reader import Reader
 from polyspan.types import FloatArray, Int64Array, Reading
 
 Floats = npt.NDArray[np.float64]
-Progress = Callable[[Iterable[Any], int, str], Iterable[Any]]
-"""Shows how far the items, of which there are so many, have come, under a name."""
 
 _HEADER = (
     "language",

@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -17,6 +17,7 @@ from polyspan.datasets import read_squad
 from polyspan.datasets.jsonfile import read_bytes as read_unpacked
 from polyspan.documents import read_bytes, read_document
 from polyspan.errors import InputError
+from polyspan.export.progress import Progress, unwatched
 from polyspan.export.vocabulary import (
     always_kept,
     close_pieces,
@@ -29,7 +30,6 @@ from polyspan.export.vocabulary import (
 from polyspan.export.wordlists import word_forms, word_list
 
 Uses = npt.NDArray[np.float64]
-Progress = Callable[[Iterable[Any], int, str], Iterable[Any]]
 AT_LEAST = 3
 # Their characters are as many as those of all other scripts together, and more.
 LARGE_SCRIPTS = ("CJK", "HANGUL")
@@ -50,11 +50,6 @@ class Source:
     uses: Uses
     wanted: frozenset[int]
     sentences: Sequence[str]
-
-
-def unwatched(items: Iterable[Any], total: int, what: str) -> Iterable[Any]:  # noqa: ARG001 -- a Progress takes them
-    """The items alone."""
-    return items
 
 
 def language_source(

@@ -7,8 +7,9 @@ import onnx
 import onnxruntime
 
 from polyspan.backends.onnx import LEFT_OUT, OUTPUTS
-from polyspan.export.gate import Progress, ScoredWindow
+from polyspan.export.gate import ScoredWindow
 from polyspan.export.precision import WORD_EMBEDDINGS, Feeds, Plan, convert, parts
+from polyspan.export.progress import Progress
 from polyspan.export.tables import Graph, cut_graph
 
 SAMPLE_TOKENS = 2_000

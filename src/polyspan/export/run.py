@@ -4,23 +4,23 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from shutil import rmtree
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from polyspan.backends import BackendOptions, ModelFolder, open_scorer
+from polyspan.backends.digest import WEIGHTS
 from polyspan.errors import InputError, ModelError
 from polyspan.evaluation import Questions
-from polyspan.export.folder import EXPORT_TITLE, export_section, write_card, write_folder
+from polyspan.export.folder import EXPORT_TITLE, export_section, new_folder, write_card, write_folder
 from polyspan.export.fusion import fuse
-from polyspan.export.gate import Gate, GateReport, Progress
+from polyspan.export.gate import Gate, GateReport
 from polyspan.export.onnx import export_onnx
 from polyspan.export.precision import PRECISIONS, WORD_EMBEDDINGS, Embeddings, Plan, convert, parts
+from polyspan.export.progress import Progress
 from polyspan.export.ranking import feeds, rank_parts, sample
 from polyspan.export.unpack import unpacked_graph
 from polyspan.reader import Reader
 
 CALIBRATION_QUESTIONS, CALIBRATION_TOKENS = 320, 20_000
-_WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
 _NOT_MEASURED = "What this costs was not measured."
 _SCALE = (
     "Against the float model, in points of F1 (0 to 100, over characters where a script writes no spaces), with a\n"
@@ -94,7 +94,7 @@ class Exporter:
         """
         self.source = source
         self._max_loss, self._progress = settings.max_loss, progress
-        in_torch = any(path for pattern in _WEIGHTS for path in source.path.glob(pattern))
+        in_torch = any(path for pattern in WEIGHTS for path in source.path.glob(pattern))
         if not in_torch and source.onnx_file is None:
             raise ModelError(f"{source.path}: holds no weights; expected model.safetensors or an ONNX file")
         graph = unpacked_graph(source.onnx_file) if source.onnx_file and not in_torch else export_onnx(source.path)
@@ -108,7 +108,7 @@ class Exporter:
         self._calibration = feeds(self._graph, sample(ranges, CALIBRATION_TOKENS))
 
     def attempt(self, folder: Path, plan: Plan, worst: Sequence[str] = ()) -> Exported:
-        """Write a model by a plan into a new folder, without a card, and measure it; ``worst`` are what it excludes."""
+        """Write a model by a plan into an empty folder, without a card; measure it. ``worst`` are what it excludes."""
         precision, native = PRECISIONS[plan.precision], self._settings
         if precision.batch_tokens is not None:
             native = replace(native, options={**native.options, "batch_tokens": precision.batch_tokens})
@@ -134,6 +134,7 @@ class Exporter:
         while result.failures and len(result.excluded) < most:
             worst = ranked[: min(max(1, 2 * len(result.excluded)), most)]
             rmtree(folder)
+            folder.mkdir()
             result = self.attempt(folder, replace(plan, excluded=frozenset(worst)), worst)
         return result
 
@@ -149,23 +150,15 @@ def export_reader(source: ModelFolder, out: Path, settings: ExportSettings, prog
         ModelError: if ``source`` holds no float weights, or cannot be exported.
         MissingExtraError: without the packages of the extra ``export``.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"{out}: exists already; expected the name of a new folder")
-    work = Exporter(source, settings, progress)
-    plan = Plan(settings.precision, settings.embeddings or PRECISIONS[settings.precision].embeddings)
-    try:
-        out.absolute().parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=f".{out.name}-", dir=out.absolute().parent) as scratch:
-            folder = Path(scratch) / out.name
-            result = work.first_that_passes(folder, plan)
-            if not result.failures:
-                section = export_section(result.plan, _measured(result.report, settings.max_loss))
-                write_card(source, folder, EXPORT_TITLE, section)
-                if out.is_dir():
-                    out.rmdir()
-                folder.rename(out)
-    except OSError as error:
-        raise InputError(f"{out}: cannot be written: {error.strerror or error}") from error
+    with new_folder(out) as folder:
+        work = Exporter(source, settings, progress)
+        plan = Plan(settings.precision, settings.embeddings or PRECISIONS[settings.precision].embeddings)
+        result = work.first_that_passes(folder, plan)
+        if result.failures:
+            rmtree(folder)
+        else:
+            section = export_section(result.plan, _measured(result.report, settings.max_loss))
+            write_card(source, folder, EXPORT_TITLE, section)
     return result
 
 

@@ -2,10 +2,8 @@
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -14,8 +12,6 @@ from tokenizers import Tokenizer
 from polyspan.backends import BackendOptions, ModelFolder, open_scorer, unpacked
 from polyspan.backends.digest import WEIGHTS
 from polyspan.backends.folder import POSITIONS_AFTER_PADDING
-from polyspan.datasets.writing import write_bytes
-from polyspan.errors import InputError
 from polyspan.evaluation import (
     TEXT_REGIMES,
     Answered,
@@ -27,8 +23,9 @@ from polyspan.evaluation import (
     predict,
     reading_options,
 )
-from polyspan.export.folder import write_card
-from polyspan.export.pieces import Progress, Source, file_source, language_source, select_pieces, unwatched
+from polyspan.export.folder import new_folder, write_card, write_json_file
+from polyspan.export.pieces import Source, file_source, language_source, select_pieces
+from polyspan.export.progress import Progress, unwatched
 from polyspan.export.proof import prove_equal
 from polyspan.export.tables import cut_onnx, cut_torch, weight_files
 from polyspan.export.trim_report import TrimReport, TrimSettings, trim_section
@@ -86,27 +83,6 @@ def trim(
     return report
 
 
-@contextmanager
-def new_folder(out: Path) -> Iterator[Path]:
-    """A folder to write to, which is called ``out`` when all went well, and gone otherwise.
-
-    Raises:
-        InputError: if ``out`` exists already, or cannot be written.
-    """
-    if out.exists():
-        raise InputError(f"{out}: exists already; expected the name of a new folder")
-    parent = out.absolute().parent
-    try:
-        parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=f".{out.name}-", dir=parent) as scratch:
-            unfinished = Path(scratch) / out.name
-            unfinished.mkdir()
-            yield unfinished
-            unfinished.rename(out)
-    except OSError as error:
-        raise InputError(f"{out}: cannot be written: {error.strerror or error}") from error
-
-
 def tokenizer_content(folder: ModelFolder) -> dict[str, Any]:
     """What a tokenizer.json of today holds of a folder's tokenizer, whose vocabulary may be in older files."""
     if folder.tokenizer_file is None:
@@ -127,12 +103,12 @@ def write_trimmed(source: ModelFolder, tokenizer: dict[str, Any], kept: Sequence
     else:
         cut_torch(source, kept, out)
     config = {key: _renumbered(value, number) if _is_id(key) else value for key, value in source.config.items()}
-    _write_json(out / "config.json", {**config, "vocab_size": len(kept)}, indent=2)
+    write_json_file(out / "config.json", {**config, "vocab_size": len(kept)}, indent=2)
     file = "tokenizer.json" if source.tokenizer_file is None else source.tokenizer_file.name
-    _write_json(out / file, cut_tokenizer(tokenizer, kept))
+    write_json_file(out / file, cut_tokenizer(tokenizer, kept))
     for name in ("tokenizer_config.json", "added_tokens.json"):
         if (source.path / name).is_file():
-            _write_json(out / name, _renumbered_tokens(source.path / name, number), indent=2)
+            write_json_file(out / name, _renumbered_tokens(source.path / name, number), indent=2)
     for path in [path for pattern in COPIED for path in source.path.glob(pattern) if path.is_file()]:
         shutil.copyfile(path, out / path.name)
 
@@ -241,9 +217,3 @@ def _renumbered_tokens(file: Path, number: Mapping[int, int]) -> dict[str, Any]:
         tokens = content["added_tokens_decoder"].items()
         content["added_tokens_decoder"] = {str(number[int(old)]): token for old, token in tokens if int(old) in number}
     return dict(content)
-
-
-def _write_json(path: Path, content: Any, indent: int | None = None) -> None:
-    separators = (",", ":") if indent is None else None
-    text = json.dumps(content, ensure_ascii=False, indent=indent, separators=separators)
-    write_bytes(path, [text.encode("utf-8", "surrogatepass")])
