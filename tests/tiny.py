@@ -121,8 +121,39 @@ def make_reader_folder(folder: Path, architecture: str = "bert", positions: int 
 
     Its weights are random but large enough that every input matters.
     """
+    from transformers import AutoModelForQuestionAnswering
+
+    return _make_folder(folder, architecture, positions, AutoModelForQuestionAnswering)
+
+
+def make_encoder_folder(
+    folder: Path, architecture: str = "bert", pooling: str = "mean", prompts: dict[str, str] | None = None
+) -> Path:
+    """Save an encoder in the layout of sentence-transformers, likewise, which reads up to 40 tokens; needs torch."""
+    from transformers import AutoModel
+
+    _make_folder(folder, architecture, 64, AutoModel)
+    (folder / "1_Pooling").mkdir()
+    kinds = [("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Normalize", "Normalize")]
+    modules = [
+        {"idx": number, "name": str(number), "path": path, "type": f"sentence_transformers.models.{kind}"}
+        for number, (path, kind) in enumerate(kinds)
+    ]
+    switches = {f"pooling_mode_{name}": pooling in name for name in ("cls_token", "mean_tokens", "max_tokens")}
+    contents = {
+        "modules.json": modules,
+        "1_Pooling/config.json": {"word_embedding_dimension": HIDDEN, **switches},
+        "sentence_bert_config.json": {"max_seq_length": 40, "do_lower_case": False},
+        "config_sentence_transformers.json": {"prompts": prompts or {}, "default_prompt_name": None},
+    }
+    for name, content in contents.items():
+        (folder / name).write_text(json.dumps(content), encoding="utf-8")
+    return folder
+
+
+def _make_folder(folder: Path, architecture: str, positions: int, kind: Any) -> Path:
     import torch
-    from transformers import AutoConfig, AutoModelForQuestionAnswering
+    from transformers import AutoConfig
 
     recipe = ARCHITECTURES[architecture]
     tokenizer = make_tokenizer(recipe.kind, recipe.special)
@@ -141,8 +172,7 @@ def make_reader_folder(folder: Path, architecture: str = "bert", positions: int 
         **_sizes(architecture),
     )
     torch.manual_seed(0)
-    models_of: Any = AutoModelForQuestionAnswering
-    models_of.from_config(config).save_pretrained(folder)
+    kind.from_config(config).save_pretrained(folder)
     return folder
 
 
@@ -161,32 +191,46 @@ def _sizes(architecture: str) -> dict[str, Any]:
 
 
 def export_onnx(folder: Path) -> Path:
-    """Write ``onnx/model.onnx`` beside the folder's weights; needs torch and onnx."""
-    import torch
+    """Write ``onnx/model.onnx`` of a reader beside the folder's weights; needs torch and onnx."""
     from transformers import AutoModelForQuestionAnswering
 
-    model = AutoModelForQuestionAnswering.from_pretrained(folder, attn_implementation="eager").eval()
+    return _export(folder, AutoModelForQuestionAnswering, ["start_logits", "end_logits"])
+
+
+def export_encoder_onnx(folder: Path, output: str = "last_hidden_state") -> Path:
+    """Likewise of an encoder, which gives a vector for each token, or their mean as ``sentence_embedding``."""
+    from transformers import AutoModel
+
+    return _export(folder, AutoModel, [output])
+
+
+def _export(folder: Path, kind: Any, outputs: list[str]) -> Path:
+    import torch
+
+    model = kind.from_pretrained(folder, attn_implementation="eager").eval()
     sample = torch.tensor([[2, 5, 3, 6, 7, 3], [2, 6, 3, 7, 5, 3]])
     given = {"input_ids": sample, "attention_mask": torch.ones_like(sample)}
     if getattr(model.config, "type_vocab_size", 0) > 1:
         given["token_type_ids"] = torch.zeros_like(sample)
 
-    class Logits(torch.nn.Module):
+    class Outputs(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.model = model
 
         def forward(self, *inputs: Any) -> Any:
-            output = self.model(**dict(zip(given, inputs, strict=True)))
-            return output.start_logits, output.end_logits
+            found = dict(self.model(**dict(zip(given, inputs, strict=True))))
+            if "last_hidden_state" in found:
+                mask = inputs[1].unsqueeze(-1)
+                found["sentence_embedding"] = (found["last_hidden_state"] * mask).sum(1) / mask.sum(1)
+            return tuple(found[name] for name in outputs)
 
     target = folder / "onnx" / "model.onnx"
     target.parent.mkdir(exist_ok=True)
-    outputs = ["start_logits", "end_logits"]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter warns of its own age and of every traced shape
         torch.onnx.export(
-            Logits(),
+            Outputs(),
             tuple(given.values()),
             str(target),
             dynamo=False,

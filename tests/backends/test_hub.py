@@ -184,6 +184,20 @@ def test_hub_download_sends_the_token_and_takes_only_what_is_needed(serve: Calla
     assert look_up(tmp_path, "org/name", HF_HUB_OFFLINE="1") == [found]
 
 
+def test_hub_download_of_an_encoder_has_its_modules(serve: Callable[..., Hub], tmp_path: Path) -> None:
+    wanted = {"config.json", "modules.json", "1_Pooling/config.json", "2_Dense/model.safetensors", "model.safetensors"}
+    hub = serve(*wanted, "openvino/openvino_model.bin", "own.py")
+    code = """
+from polyspan.backends.hub import find_files
+from polyspan.backends.sentence import MORE_FILES, SentenceFolder
+path, name = find_files("org/name", more=MORE_FILES)
+folder = SentenceFolder(path, name)
+print(folder.name, *sorted(file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file()))
+"""
+    found = run(code, tmp_path, HF_ENDPOINT=hub.endpoint, HF_TOKEN=TOKEN)
+    assert found.split() == ["org/name", *sorted(wanted)]
+
+
 def test_hub_takes_pickled_weights_where_there_are_no_others(serve: Callable[..., Hub], tmp_path: Path) -> None:
     hub = serve("config.json", "vocab.txt", "pytorch_model.bin")
     (found,) = look_up(tmp_path, "org/name", HF_ENDPOINT=hub.endpoint, HF_TOKEN=TOKEN)

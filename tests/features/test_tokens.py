@@ -14,7 +14,7 @@ import polyspan.features.tokens as module
 from polyspan import Reader, Span
 from polyspan.decoding import whole_characters
 from polyspan.errors import ModelError
-from polyspan.features import PairTokenizer, Tokens
+from polyspan.features import PairTokenizer, TextTokenizer, Tokens
 from tiny import make_tokenizer
 
 KINDS = ("wordpiece", "bpe", "unigram")
@@ -274,3 +274,36 @@ def test_tokens_from_several_threads(tokenizer: PairTokenizer) -> None:
     expected = [tokenizer.encode(text).ids.tolist() for text in given_texts]
     with ThreadPoolExecutor(4) as pool:
         assert [tokens.ids.tolist() for tokens in pool.map(tokenizer.encode, given_texts)] == expected
+
+
+def test_tokens_of_a_single_text_are_those_of_the_tokenizer(kind: str) -> None:
+    own, single = make_tokenizer(kind), TextTokenizer(make_tokenizer(kind), pad_id=1)
+    for text in ("Who wrote the letter?", "", "橋は1874年に開通しました。", "bridge " * 40):
+        whole = own.encode(text)
+        tokens = single.tokens(text, 512)
+        assert tokens.input_ids.tolist() == whole.ids
+        assert tokens.type_ids.tolist() == whole.type_ids
+        own.enable_truncation(12)
+        cut = own.encode(text)
+        own.no_truncation()
+        assert single.tokens(text, 12).input_ids.tolist() == cut.ids
+        assert single.tokens(text, 12).input_ids.dtype == np.int32
+
+
+def test_tokens_of_a_single_text_need_no_special_ones(kind: str) -> None:
+    tokenizer = make_tokenizer(kind)
+    tokenizer.post_processor = None
+    tokenizer.enable_padding(length=20)
+    tokens = TextTokenizer(tokenizer).tokens("Who wrote the letter?", 5)
+    assert (
+        tokens.input_ids.tolist()
+        == make_tokenizer(kind).encode("Who wrote the letter?", add_special_tokens=False).ids[:5]
+    )
+    assert not tokens.type_ids.any()
+
+
+def test_tokens_of_a_single_text_need_a_tokenizer_that_knows_letters() -> None:
+    from tokenizers import models
+
+    with pytest.raises(ModelError, match="no token for the letter a"):
+        TextTokenizer(Tokenizer(models.BPE()))

@@ -1,5 +1,6 @@
-"""Models that score windows: one protocol, two runtimes, and the folders and hub ids they come from and go to."""
+"""Models that score windows or encode texts: a protocol each, its runtimes, and the folders and hub ids of models."""
 
+from polyspan.backends.encoder import TextEncoder, open_encoder
 from polyspan.backends.folder import ModelFolder, NativeSettings, unpacked
 from polyspan.backends.hub import Pushed, find_model, push_model
 from polyspan.backends.scorer import BackendOptions, SpanScorer, open_scorer
@@ -10,7 +11,9 @@ __all__ = [
     "NativeSettings",
     "Pushed",
     "SpanScorer",
+    "TextEncoder",
     "find_model",
+    "open_encoder",
     "open_scorer",
     "push_model",
     "unpacked",

@@ -14,6 +14,7 @@ from polyspan.decoding import Calibration
 from polyspan.errors import ModelError
 from polyspan.features import PairTokenizer
 
+ASSETS = Path(str(files("polyspan") / "assets"))
 NATIVE_FILE = "polyspan.json"
 FORMAT_VERSION = 1
 PACKED = ".gz"
@@ -109,7 +110,7 @@ class ModelFolder:
     @classmethod
     def shipped(cls) -> "ModelFolder":
         """The reader that comes with the package."""
-        return cls(Path(str(files("polyspan") / "assets" / "reader")))
+        return cls(ASSETS / "reader")
 
     @cached_property
     def config(self) -> dict[str, Any]:
@@ -129,12 +130,12 @@ class ModelFolder:
     @property
     def onnx_file(self) -> Path | None:
         """The first ONNX file of the usual names, perhaps gzipped (``.onnx.gz``)."""
-        return self._first_file(*ONNX_FILES)
+        return self.first_file(*ONNX_FILES)
 
     @property
     def tokenizer_file(self) -> Path | None:
         """``tokenizer.json``, perhaps gzipped (``.json.gz``), if there is one."""
-        return self._first_file("tokenizer.json")
+        return self.first_file("tokenizer.json")
 
     @property
     def pad_id(self) -> int:
@@ -166,7 +167,8 @@ class ModelFolder:
         file = self.tokenizer_file
         return None if file is None else PairTokenizer.from_json(unpacked(file), str(file), self.pad_id)
 
-    def _first_file(self, *names: str) -> Path | None:
+    def first_file(self, *names: str) -> Path | None:
+        """The first file of these names that there is, perhaps gzipped (``.gz``)."""
         paths = (self.path / f"{name}{packing}" for name in names for packing in ("", PACKED))
         return next((path for path in paths if path.is_file()), None)
 

@@ -1,7 +1,7 @@
 """Model names to model folders (the shipped reader, a local folder, or a hub id), and model folders to the hub."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from glob import escape
@@ -51,14 +51,24 @@ def find_model(
     """
     if model is None or model == SHIPPED:
         return ModelFolder.shipped()
+    return ModelFolder(*find_files(model, revision, local_files_only))
+
+
+def find_files(
+    model: str | Path, revision: str | None = None, local_files_only: bool = False, more: Sequence[str] = ()
+) -> tuple[Path, str | None]:
+    """As ``find_model``, the place of a model's files, whatever they are, and its name if that is not the folder's.
+
+    ``more`` are patterns of files on the hub that are wanted besides those of a reader.
+    """
     if Path(model).is_dir():
-        return ModelFolder(Path(model))
+        return Path(model), None
     if isinstance(model, Path) or Path(model).exists() or not _HUB_ID.fullmatch(model):
         raise ModelError(f"{model}: no such folder, and not a hub id of the form org/name")
-    return ModelFolder(_download(model, revision, local_files_only), model)
+    return _download(model, revision, local_files_only, [*_FILES, *more]), model
 
 
-def _download(model: str, revision: str | None, local_files_only: bool) -> Path:
+def _download(model: str, revision: str | None, local_files_only: bool, files: list[str]) -> Path:
     """A snapshot from the hub or its local cache; old pickled weights only where there are no newer ones."""
     from huggingface_hub import snapshot_download
 
@@ -68,9 +78,9 @@ def _download(model: str, revision: str | None, local_files_only: bool) -> Path:
         )
 
     try:
-        path = fetch(_FILES)
+        path = fetch(files)
         if not [*path.glob("*.safetensors"), *path.glob("**/*.onnx*")]:
-            path = fetch([*_FILES, *_OLD_WEIGHTS])
+            path = fetch([*files, *_OLD_WEIGHTS])
     except Exception as error:  # network, hub and cache fail in many ways
         # offline, and someone else fetched only the files that they needed
         incomplete = getattr(error, "snapshot_path", None)

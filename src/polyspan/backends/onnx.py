@@ -1,7 +1,7 @@
 """Scoring with onnxruntime."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -31,20 +31,11 @@ class OnnxScorer:
         file, tokenizer = folder.onnx_file, folder.pair_tokenizer()
         if file is None or tokenizer is None:
             raise ModelError(f"{folder.path}: the ONNX backend needs a model.onnx and a tokenizer.json there")
-        unknown = set(providers) - set(onnxruntime.get_available_providers())
-        if unknown:
-            raise InputError(
-                f"onnxruntime here has no {', '.join(sorted(unknown))}; it has "
-                f"{', '.join(onnxruntime.get_available_providers())}"
-            )
         self._folder = folder
         self.name = folder.name
         self.tokenizer = tokenizer
         self.max_seq_len = folder.max_seq_len
-        options = onnxruntime.SessionOptions()
-        if threads is not None:
-            options.intra_op_num_threads = threads
-        self._session = _open_session(file, options, providers)
+        self._session = open_session(file, providers, threads)
         self._inputs = [value.name for value in self._session.get_inputs()]
         check_signature(file, self._inputs, [value.name for value in self._session.get_outputs()])
 
@@ -87,14 +78,33 @@ def copy_model(source: Path, target: Path) -> None:
         shutil.copy(path, copy)
 
 
-def _open_session(
-    file: Path, options: onnxruntime.SessionOptions, providers: Sequence[str]
+def open_session(
+    file: Path, providers: Sequence[str], threads: int | None, weights: Mapping[str, bytes] | None = None
 ) -> onnxruntime.InferenceSession:
-    """A session for an ONNX file; a gzipped one may have gzipped weights beside it, which go by way of memory."""
+    """A session for an ONNX file.
+
+    A gzipped one may have gzipped weights beside it, which go by way of memory, as do the ``weights`` given, by the
+    names of the files that the graph looks for.
+
+    Raises:
+        InputError: where onnxruntime here lacks a provider.
+        ModelError: where it cannot open the file.
+    """
+    unknown = set(providers) - set(onnxruntime.get_available_providers())
+    if unknown:
+        raise InputError(
+            f"onnxruntime here has no {', '.join(sorted(unknown))}; it has "
+            f"{', '.join(onnxruntime.get_available_providers())}"
+        )
+    options = onnxruntime.SessionOptions()
+    if threads is not None:
+        options.intra_op_num_threads = threads
     model: Path | bytes = file
     if file.suffix == PACKED:
         model = unpacked(file)
-        weights = {path.name.removesuffix(PACKED): unpacked(path) for path in file.parent.glob(f"*.bin{PACKED}")}
+        beside = {path.name.removesuffix(PACKED): unpacked(path) for path in file.parent.glob(f"*.bin{PACKED}")}
+        weights = {**beside, **(weights or {})}
+    if weights:
         sizes = [len(content) for content in weights.values()]
         options.add_external_initializers_from_files_in_memory(list(weights), list(weights.values()), sizes)
     try:

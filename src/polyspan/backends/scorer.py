@@ -71,7 +71,7 @@ def open_scorer(folder: ModelFolder, options: BackendOptions) -> SpanScorer:
     backend = _suggested_backend(folder) if options.backend is None else options.backend
     if backend not in BACKENDS:
         raise InputError(f"backend must be one of {', '.join(BACKENDS)} or None, not {backend!r}")
-    _refuse_options_of_others(backend, options)
+    refuse_options_of_others(backend, options)
     if backend == "onnx":
         from polyspan.backends.onnx import OnnxScorer
 
@@ -92,7 +92,8 @@ def _suggested_backend(folder: ModelFolder) -> str:
     return "onnx" if wanted is None or find_spec(wanted) is None else wanted
 
 
-def _refuse_options_of_others(backend: str, options: BackendOptions) -> None:
+def refuse_options_of_others(backend: str, options: BackendOptions) -> None:
+    """InputError where an option is given that belongs to another backend."""
     for field in fields(BackendOptions):
         owners = OWNERS.get(field.name, BACKENDS)
         if backend not in owners and getattr(options, field.name) != field.default:

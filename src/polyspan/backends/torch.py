@@ -42,7 +42,7 @@ class TorchScorer:
         dtype = "float32" if dtype is None else dtype
         if dtype not in DTYPES:
             raise InputError(f"dtype must be one of {', '.join(DTYPES)}, not {dtype!r}")
-        self._device = _device("cpu" if device is None else device)
+        self._device = open_device("cpu" if device is None else device)
         self._folder = folder
         self.name = folder.name
         self.tokenizer = open_tokenizer(folder)
@@ -133,7 +133,7 @@ def save_tokenizer(source: ModelFolder, target: Path) -> None:
             shutil.copy(path, target / path.name)
 
 
-def _device(name: str) -> torch.device:
+def open_device(name: str) -> torch.device:
     """The device of that name, tried out."""
     try:
         return torch.empty(0, device=name).device

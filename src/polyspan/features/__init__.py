@@ -2,7 +2,7 @@
 
 from polyspan.features.batching import Batch, collate, plan_batches
 from polyspan.features.targets import NULL_TARGET, span_targets
-from polyspan.features.tokens import PairTemplate, PairTokenizer, Tokens
+from polyspan.features.tokens import PairTemplate, PairTokenizer, TextTokenizer, TextTokens, Tokens
 from polyspan.features.windows import WindowSettings, make_windows
 
 __all__ = [
@@ -10,6 +10,8 @@ __all__ = [
     "Batch",
     "PairTemplate",
     "PairTokenizer",
+    "TextTokenizer",
+    "TextTokens",
     "Tokens",
     "WindowSettings",
     "collate",

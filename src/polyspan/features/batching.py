@@ -2,10 +2,23 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
-from polyspan.types import Int64Array, Window
+from polyspan.types import Int32Array, Int64Array
+
+
+class Row(Protocol):
+    """A window, or any other tokens: ``input_ids`` and ``type_ids``, int32 [tokens]."""
+
+    @property
+    def input_ids(self) -> Int32Array:
+        """Token ids."""
+
+    @property
+    def type_ids(self) -> Int32Array:
+        """The type of each."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,7 +44,7 @@ def plan_batches(lengths: Sequence[int], token_budget: int) -> Iterator[list[int
         begin += size
 
 
-def collate(windows: Sequence[Window], pad_id: int, multiple: int = 1) -> Batch:
+def collate(windows: Sequence[Row], pad_id: int, multiple: int = 1) -> Batch:
     """Pads windows on the right, to the longest of them and on to a ``multiple``."""
     longest = max(len(window.input_ids) for window in windows)
     shape = len(windows), -(-longest // multiple) * multiple

@@ -2,9 +2,10 @@
 
 import re
 import unicodedata
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -89,8 +90,16 @@ class PairTemplate:
         )
 
 
-class PairTokenizer:
-    """A tokenizer stripped to what windows need; safe to use from several threads.
+@dataclass(frozen=True, slots=True, eq=False)
+class TextTokens:
+    """A text between its special tokens: ``input_ids`` and ``type_ids``, int32 [tokens]."""
+
+    input_ids: Int32Array
+    type_ids: Int32Array
+
+
+class PlainTokenizer(ABC):
+    """A tokenizer that adds no special tokens; safe to use from several threads.
 
     Truncation and padding that came with the file are switched off, special tokens written in a text are
     read as plain text, offsets keep the first letter of each word whatever the post-processor did, and decomposed
@@ -100,7 +109,7 @@ class PairTokenizer:
     def __init__(self, tokenizer: "Tokenizer", pad_id: int = 0) -> None:
         tokenizer.no_truncation()
         tokenizer.no_padding()
-        self.template = PairTemplate.from_encoding(tokenizer.encode("a", "a"))
+        self._read_template(tokenizer)
         tokenizer.post_processor = None
         _read_special_tokens_as_text(tokenizer)
         _read_decomposed_as_composed(tokenizer)
@@ -108,7 +117,7 @@ class PairTokenizer:
         self._tokenizer = tokenizer
 
     @classmethod
-    def from_json(cls, content: bytes, where: str, pad_id: int = 0) -> "PairTokenizer":
+    def from_json(cls, content: bytes, where: str, pad_id: int = 0) -> Self:
         """From the content of a ``tokenizer.json``; ModelError, which says ``where``, if it is broken."""
         from tokenizers import Tokenizer
 
@@ -139,6 +148,42 @@ class PairTokenizer:
             offsets.append(np.array(encoding.offsets, np.int32).reshape(-1, 2) + np.int32(start - cuts[0]))
         trimmed = _trimmed(text[cuts[0] : cuts[-1]], np.concatenate(offsets))
         return Tokens(np.concatenate(ids), trimmed + np.int32(cuts[0]))
+
+    @abstractmethod
+    def _read_template(self, tokenizer: "Tokenizer") -> None:
+        """Keep what is needed of the special tokens, before the tokenizer forgets them."""
+
+
+class PairTokenizer(PlainTokenizer):
+    """A tokenizer stripped to what windows need, with the special tokens of a pair as its ``template``."""
+
+    template: PairTemplate
+
+    def _read_template(self, tokenizer: "Tokenizer") -> None:
+        self.template = PairTemplate.from_encoding(tokenizer.encode("a", "a"))
+
+
+class TextTokenizer(PlainTokenizer):
+    """A tokenizer stripped to what encoders of single texts need."""
+
+    def _read_template(self, tokenizer: "Tokenizer") -> None:
+        alone = tokenizer.encode("a")
+        places = [place for place, sequence in enumerate(alone.sequence_ids) if sequence == 0]
+        if not places:
+            raise ModelError("the tokenizer gives no token for the letter a; give a model folder with a working one")
+        ids, types = np.array(alone.ids, np.int32), np.array(alone.type_ids, np.int32)
+        first, last = places[0], places[-1] + 1
+        self._head, self._tail = TextTokens(ids[:first], types[:first]), TextTokens(ids[last:], types[last:])
+        self._type = types[first]
+
+    def tokens(self, text: str, max_seq_len: int) -> TextTokens:
+        """A text's first tokens between its special tokens, at most ``max_seq_len`` of both together."""
+        head, tail = self._head, self._tail
+        ids = self.encode(text).ids[: max(0, max_seq_len - len(head.input_ids) - len(tail.input_ids))]
+        types = np.full(len(ids), self._type, np.int32)
+        return TextTokens(
+            np.concatenate([head.input_ids, ids, tail.input_ids]), np.concatenate([head.type_ids, types, tail.type_ids])
+        )
 
 
 def _read_special_tokens_as_text(tokenizer: "Tokenizer") -> None:
