@@ -76,6 +76,20 @@ class Passage:
         return self.document.text[self.span.start : self.span.end]
 
 
+@dataclass(frozen=True, slots=True)
+class PageBox:
+    """A rectangle on a page of a document, counted from 1.
+
+    The sides are fractions, 0 to 1, of the width and the height of the page as it is shown, from its top left corner.
+    """
+
+    page: int
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Window:
     """What the model sees at once: a question and a piece of a context.

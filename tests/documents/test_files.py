@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ from polyspan.documents import files, find_files, limits, read_bytes, read_docum
 from polyspan.errors import DocumentError
 from polyspan.types import Document
 
-SUFFIXES = [".txt", ".md", ".html", ".pdf", ".docx", ".zzz", ""]
+SUFFIXES = [".txt", ".md", ".html", ".pdf", ".docx", ".pptx", ".xlsx", ".epub", ".eml", ".zzz", ""]
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_files_folder_without_readable_files_is_one_error(tmp_path: Path) -> Non
     assert documents == []
     assert len(errors) == 1
     assert str(errors[0]).startswith(tmp_path.as_posix())
-    assert all(suffix in str(errors[0]) for suffix in [".txt", ".md", ".html", ".pdf", ".docx"])
+    assert all(suffix in str(errors[0]) for suffix in SUFFIXES[:-2])
 
 
 def test_files_bad_ones_are_named_and_the_rest_is_read(folder: Path) -> None:
@@ -118,11 +118,12 @@ def test_files_too_long_a_text_is_refused() -> None:
 
 @pytest.mark.parametrize("name", ["-", "upload", "file.unknown"])
 def test_files_formats_are_recognised_without_a_suffix(
-    name: str, make_pdf: Callable[..., bytes], docx_bytes: bytes
+    name: str, make_pdf: Callable[..., bytes], archive_files: Mapping[str, bytes]
 ) -> None:
     contents = {
+        **archive_files,
         "pdf": make_pdf([["Some text."]]),
-        "docx": docx_bytes,
+        "eml": b"Return-Path: <a@b.example>\r\nFrom: a@b.example\r\nMIME-Version: 1.0\r\n\r\nSome text.",
         "html": b"<!-- a --><!-- b -->\n<!DOCTYPE html><p>Some text.",
         "text": b"Some <b>text</b>.",
     }
@@ -130,6 +131,13 @@ def test_files_formats_are_recognised_without_a_suffix(
     assert {kind: document.meta["format"] for kind, document in documents.items()} == {kind: kind for kind in contents}
     assert documents["text"].text == "Some <b>text</b>."
     assert documents["html"].text == "Some text."
+    assert all("text" in document.text for document in documents.values())
+
+
+@pytest.mark.parametrize("data", [b"Note: see From: and\n\nMIME-Version:", b"From: Ann\nTo: Bob\n\nText", b"a:b"])
+def test_files_text_with_colons_is_no_mail(data: bytes) -> None:
+    document = read_bytes(data, "-")
+    assert (document.meta["format"], document.text) == ("text", data.decode())
 
 
 @pytest.mark.parametrize(
@@ -139,6 +147,10 @@ def test_files_formats_are_recognised_without_a_suffix(
         (b"plain text", "a.docx"),
         (b"\xd0\xcf\x11\xe0 old Word", "a.docx"),
         (b"%PDF-1.4", "a.txt"),
+        (b"plain text", "a.pptx"),
+        (b"%PDF-1.4", "a.xlsx"),
+        (b"plain text", "a.eml"),
+        (b"<html>", "a.eml"),
     ],
 )
 def test_files_content_that_belies_its_suffix_is_refused(data: bytes, name: str) -> None:
@@ -155,7 +167,9 @@ def test_files_many_comments_are_sniffed_in_no_time() -> None:
 
 
 @given(
-    st.binary(), st.sampled_from(SUFFIXES), st.sampled_from([b"", b"%PDF-1.4\n", b"PK\x03\x04", b"<html>", b"\xff\xfe"])
+    st.binary(),
+    st.sampled_from(SUFFIXES),
+    st.sampled_from([b"", b"%PDF-1.4\n", b"PK\x03\x04", b"<html>", b"\xff\xfe", b"To: "]),
 )
 @example(b"---\n\x00", ".md", b"")
 @example(b"&#xD800; &#0;", ".html", b"")
@@ -190,5 +204,6 @@ def test_files_import_brings_no_format_library() -> None:
     modules = set(
         subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
     )
-    heavy = {"docx", "lxml", "pypdfium2", "resiliparse", "markdown_it", "charset_normalizer"}
+    heavy = {"docx", "lxml", "pypdfium2", "resiliparse", "markdown_it", "charset_normalizer", "pptx", "openpyxl", "PIL"}
+    heavy |= {"zipfile", "email"}
     assert modules & heavy == set()

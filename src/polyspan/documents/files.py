@@ -5,12 +5,17 @@ import re
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 
+from polyspan.documents.archives import archive_format
 from polyspan.documents.docx import read_docx
+from polyspan.documents.eml import read_eml
+from polyspan.documents.epub import read_epub
 from polyspan.documents.html import read_html
 from polyspan.documents.limits import MAX_FILE_BYTES, MAX_TEXT_BYTES, check_bytes, check_length
 from polyspan.documents.markdown import read_markdown
 from polyspan.documents.pdf import read_pdf
 from polyspan.documents.plain import read_plain
+from polyspan.documents.pptx import read_pptx
+from polyspan.documents.xlsx import read_xlsx
 from polyspan.errors import DocumentError
 from polyspan.types import Document
 
@@ -20,10 +25,23 @@ _SUFFIXES = {
     "html": (".html", ".htm", ".xhtml"),
     "pdf": (".pdf",),
     "docx": (".docx",),
+    "pptx": (".pptx", ".pptm"),
+    "xlsx": (".xlsx", ".xlsm"),
+    "epub": (".epub",),
+    "eml": (".eml",),
 }
 _FORMATS = {suffix: kind for kind, suffixes in _SUFFIXES.items() for suffix in suffixes}
-_BINARY = ("pdf", "docx")
-_READERS = {"text": read_plain, "markdown": read_markdown, "html": read_html, "docx": read_docx}
+_ARCHIVES = ("docx", "pptx", "xlsx", "epub")
+_BINARY = ("pdf", *_ARCHIVES)
+_READERS = {
+    "text": read_plain,
+    "markdown": read_markdown,
+    "html": read_html,
+    "docx": read_docx,
+    "epub": read_epub,
+    "eml": read_eml,
+}
+_READERS_OF_PAGES = {"pdf": read_pdf, "pptx": read_pptx, "xlsx": read_xlsx}
 
 _PDF_HEADER = b"%PDF-"
 _PDF_HEADER_WITHIN = 1024  # as readers of PDF allow
@@ -32,6 +50,15 @@ _HTML_START = re.compile(
     rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*+<(?:!doctype\s+html|html|head|body)\b",
     re.IGNORECASE | re.DOTALL,
 )
+# A line that may be that of a mailbox file, and a header.
+_MAIL_START = re.compile(rb"(?:\xef\xbb\xbf)?(?:From [^\n]*\n)?[!-9;-~]+:")
+_MAIL_BODY = re.compile(rb"\r?\n\r?\n")
+# What a message has and a text that begins with a colon in its first line has not.
+_MAIL_HEADERS = (
+    re.compile(rb"^From:", re.IGNORECASE | re.MULTILINE),
+    re.compile(rb"^(?:Message-ID|MIME-Version|Received):", re.IGNORECASE | re.MULTILINE),
+)
+_MAIL_HEADERS_WITHIN = 100_000
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
@@ -42,6 +69,16 @@ def read_document(path: Path, id: str | None = None) -> Document:  # noqa: A002 
         DocumentError: the file is missing, too large, broken or empty, or of no supported format.
     """
     name = path.as_posix()
+    return _to_document(load(path), name, name if id is None else id)
+
+
+def load(path: Path) -> bytes:
+    """Return what a file holds.
+
+    Raises:
+        DocumentError: the file is missing, or too large for its suffix, or no file.
+    """
+    name = path.as_posix()
     try:
         size = path.stat().st_size
         if path.is_dir():
@@ -49,10 +86,9 @@ def read_document(path: Path, id: str | None = None) -> Document:  # noqa: A002 
         if not path.is_file():
             raise DocumentError(f"{name}: not a regular file; save its content to a file first")
         check_bytes(size, _max_bytes(_FORMATS.get(path.suffix.lower())), name)
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise _unreadable(error, path) from error
-    return _to_document(data, name, name if id is None else id)
 
 
 def read_bytes(data: bytes, name: str) -> Document:
@@ -132,8 +168,8 @@ def _to_document(data: bytes, name: str, id: str) -> Document:  # noqa: A002 -- 
     kind = _format(data, name)
     check_bytes(len(data), _max_bytes(kind), name)
     page_starts: tuple[int, ...] = ()
-    if kind == "pdf":
-        text, page_starts = read_pdf(data, name)
+    if kind in _READERS_OF_PAGES:
+        text, page_starts = _READERS_OF_PAGES[kind](data, name)
     else:
         text = _READERS[kind](data, name)
     # One character for one, so that page_starts stay right; surrogates could not be encoded.
@@ -148,21 +184,38 @@ def _format(data: bytes, name: str) -> str:
     suffix = PurePath(name).suffix.lower()
     sniffed = _sniff(data)
     kind = _FORMATS.get(suffix, sniffed)
-    fits = {"pdf": _PDF_HEADER in data[:_PDF_HEADER_WITHIN], "docx": data.startswith(_ZIP_HEADER)}
-    if not fits.get(kind, sniffed not in _BINARY):
+    if kind == "pdf":
+        fits = _PDF_HEADER in data[:_PDF_HEADER_WITHIN]
+    elif kind == "eml":
+        fits = _MAIL_START.match(data) is not None
+    elif kind in _ARCHIVES:
+        fits = sniffed in (kind, "zip")
+    else:
+        fits = sniffed not in _BINARY
+    if not fits:
         raise DocumentError(
             f"{name}: the content is not what the suffix {suffix} says;"
             " check that the file is whole, or give it its right suffix"
         )
-    return kind
+    return "text" if kind == "zip" else kind
 
 
 def _sniff(data: bytes) -> str:
+    """The format by content; "zip" for an archive that does not say what it is, and "text" for all else."""
     if data.startswith(_PDF_HEADER):
         return "pdf"
     if data.startswith(_ZIP_HEADER):
-        return "docx" if b"word/" in data else "text"
-    return "html" if _HTML_START.match(data) else "text"
+        return archive_format(data) or "zip"
+    if _HTML_START.match(data):
+        return "html"
+    return "eml" if _is_mail(data) else "text"
+
+
+def _is_mail(data: bytes) -> bool:
+    if _MAIL_START.match(data) is None:
+        return False
+    headers = _MAIL_BODY.split(data[:_MAIL_HEADERS_WITHIN], maxsplit=1)[0]
+    return all(header.search(headers) for header in _MAIL_HEADERS)
 
 
 def _max_bytes(kind: str | None) -> int:

@@ -9,6 +9,12 @@ _BLOCKS = re.compile(r"(</?)(?:figure|figcaption|summary|legend)\b", re.IGNORECA
 _INLINES = re.compile(r"(</?)(?:label|button)\b", re.IGNORECASE)
 _SKIPPED = ["rt", "rp"]
 
+# Of XML, where other elements than the void ones of HTML may be closed at once.
+_SELF_CLOSED = re.compile(
+    r"<((?!(?:area|base|br|col|embed|hr|img|input|link|meta|source|track|wbr)\b)[a-z][\w:-]*)((?:\s[^<>]*)?)/>",
+    re.IGNORECASE,
+)
+
 _DECLARATION = re.compile(rb"<(?:meta|\?xml)\b[^>]*?(?:charset|encoding)\s*=\s*[\"']?\s*([\w.:-]+)", re.IGNORECASE)
 _DECLARED_WITHIN = 4096
 
@@ -21,6 +27,15 @@ _BLANK_LINES = re.compile(r"\n(?:[ \t\xa0]*\n){2,}")
 def read_html(data: bytes, name: str) -> str:
     """Return the text of a page; the encoding comes from a byte order mark or the page's declaration."""
     return html_to_text(decode(data, name, _declared_encoding(data)))
+
+
+def read_xhtml(data: bytes, name: str, encoding: str | None = None) -> str:
+    """Return the text of a page in XML, where any element may be closed as it is opened: ``<title/>``.
+
+    ``encoding`` is what is known from elsewhere; else it comes from the page as in ``read_html``.
+    """
+    markup = decode(data, name, encoding or _declared_encoding(data))
+    return html_to_text(_SELF_CLOSED.sub(r"<\1\2></\1>", markup))
 
 
 def html_to_text(markup: str) -> str:

@@ -37,7 +37,9 @@ def decode(data: bytes, name: str, declared: str | None = None) -> str:
             raise DocumentError(f"{name}: not text in an encoding that can be recognised; convert the file to UTF-8")
         text = str(guess)
     if "\0" in text or len(_CONTROLS.findall(text)) > _MAX_CONTROL_SHARE * len(text):
-        raise DocumentError(f"{name}: binary data; expected text, or a PDF or DOCX file; convert it to one of these")
+        raise DocumentError(
+            f"{name}: binary data; expected text, PDF, DOCX, PPTX, XLSX, EPUB or EML; convert it to one of these"
+        )
     return text
 
 
