@@ -46,7 +46,8 @@ def test_commands_bring_no_torch(tmp_path: Path) -> None:
     code = (
         "import sys; from polyspan.cli import commands\n"
         f"commands(['ask', 'When was the harbour built?', {str(file)!r}], standalone_mode=False)\n"
-        "print(sorted({'torch', 'transformers', 'huggingface_hub', 'lxml', 'docx', 'pypdfium2'} & set(sys.modules)))"
+        "heavy = {'torch', 'transformers', 'huggingface_hub', 'lxml', 'docx', 'pypdfium2', 'pptx', 'openpyxl', 'PIL'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "1888" in result.stdout

@@ -42,7 +42,10 @@ from polyspan.types import Answer, Document, Reading
 @click.option("--fail-on-no-answer", is_flag=True, help="Exit with 1 when there is no answer.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def ask(question: str, paths: tuple[Path, ...], **given: Any) -> None:
-    """Answer QUESTION with quotes from PATHS: files and folders of text, Markdown, HTML, PDF, DOCX; - is stdin."""
+    """Answer QUESTION with quotes from PATHS: files and folders; - is stdin.
+
+    Files may be text, Markdown, HTML, PDF, DOCX, PPTX, XLSX, EPUB and EML.
+    """
     began = time.perf_counter()
     if not question.strip():
         raise InputError("the question is empty; ask something")
