@@ -1,4 +1,4 @@
-"""The shipped reader says what it said when it was released, in any batch: equal spans, scores within rounding."""
+"""The shipped models say what they said when they were released: equal spans, scores and cosines within rounding."""
 
 import json
 from dataclasses import fields, replace
@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 from polyspan import Reader, ReadOptions
-from polyspan.backends import ModelFolder
+from polyspan.backends import ModelFolder, open_encoder
 from polyspan.backends.onnx import OnnxScorer
 from polyspan.features import Batch
 from polyspan.types import FloatArray, Reading
 
 FOLDER = Path(__file__).parent / "golden"
 TEXTS = json.loads((FOLDER / "texts.json").read_text(encoding="utf-8"))
+COSINES = np.array(json.loads((FOLDER / "cosines.json").read_text(encoding="utf-8")))
 ANSWERS = json.loads((FOLDER / "answers.json").read_text(encoding="utf-8"))
 # The weights are 8-bit integers in the file and float32 in use, so that nothing is rounded to a batch's largest value.
 # What remains is the order of sums, which differs between processors, versions of onnxruntime and shapes of batches:
@@ -90,3 +91,29 @@ def test_golden_answers_are_the_same_in_any_batch_and_thread(
     options = replace(SHORT_WINDOWS, batch_tokens=batch_tokens)
     for number, reading in zip(order, threaded.read_stream((ASKED[i] for i in order), options), strict=True):
         check(alone[number], reading, OTHER_BATCH)
+
+
+def test_golden_cosines_of_the_shipped_encoder() -> None:
+    encoder = open_encoder()
+    assert (encoder.name, encoder.dimension) == ("multilingual-e5-small", 384)
+    questions = encoder.encode_questions([case["question"] for case in TEXTS])
+    contexts = encoder.encode_passages([case["context"] for case in TEXTS])
+    cosines = questions @ contexts.T
+    # It computes in integers, so that a rounding elsewhere may move a few of them by one.
+    np.testing.assert_allclose(cosines, COSINES, atol=3e-3)
+    best = [TEXTS[number]["context"] for number in COSINES.argmax(axis=1)]
+    assert [TEXTS[number]["context"] for number in cosines.argmax(axis=1)] == best
+    own = [case["context"] == context for case, context in zip(TEXTS, best, strict=True)]
+    assert np.mean(own) > 0.8  # some questions are asked of texts that do not answer them
+
+
+def test_golden_encoder_gives_a_text_the_same_vector_in_any_company() -> None:
+    encoder = open_encoder()
+    texts = [TEXTS[number]["context"] for number in (0, 7, 13)]
+    alone = np.concatenate([encoder.encode_passages([text]) for text in texts])
+    np.testing.assert_array_equal(encoder.encode_passages(texts), alone)
+
+
+def test_golden_models_fit_into_a_package() -> None:
+    assets = ModelFolder.shipped().path.parent
+    assert sum(path.stat().st_size for path in assets.rglob("*") if path.is_file()) < 100e6

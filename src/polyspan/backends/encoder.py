@@ -79,6 +79,6 @@ def open_encoder(
         from polyspan.backends.onnx_encoder import OnnxEncoder
 
         return OnnxEncoder(folder, options.providers, options.threads)
-    from polyspan.backends.torch_encoder import TorchEncoder
+    from polyspan.backends.torch_encoder import open_torch_encoder
 
-    return TorchEncoder(folder, options.device, options.dtype)
+    return open_torch_encoder(folder, options.device, options.dtype)

@@ -21,11 +21,13 @@ MODULES_FILE = "modules.json"
 LIBRARY_FILE = "config_sentence_transformers.json"
 TOKENIZER_FILE = "tokenizer.json"
 MORE_FILES = ("[0-9]*_*/*",)
-"""Patterns of the files of modules behind the transformer, on the hub."""
+"""Patterns of the files of modules behind the transformer."""
+LAYOUT_FILES = ("config.json", MODULES_FILE, LIBRARY_FILE, "sentence_*_config.json", "[0-9]*_*/config.json")
+"""Patterns of what describes an encoder, beside weights and tokenizer."""
 LONGEST = 512
 BATCH_TOKENS = 800
 POOLINGS = ("mean", "cls")
-_HASHED = (*HASHED, MODULES_FILE, LIBRARY_FILE, "sentence_*_config.json", "[0-9]*_*/*")
+_HASHED = (*HASHED, *LAYOUT_FILES, *MORE_FILES)
 _QUESTIONS, _PASSAGES = ("query",), ("document", "passage", "corpus")
 _LIBRARY = "sentence_transformers."
 _SWITCHES = {"pooling_mode_cls_token": "cls", "pooling_mode_mean_tokens": "mean"}

@@ -18,7 +18,7 @@ from polyspan.types import FloatArray
 
 try:
     import torch
-    from transformers import AutoModelForQuestionAnswering, AutoTokenizer
+    from transformers import AutoModel, AutoModelForQuestionAnswering, AutoTokenizer
     from transformers.utils import logging
 except ImportError as error:
     raise MissingExtraError("a model folder without an ONNX file", "torch") from error
@@ -66,14 +66,17 @@ class TorchScorer:
         save_model(self._model, self._folder, folder)
 
 
-def open_model(folder: ModelFolder, dtype: torch.dtype | Literal["auto"], **options: Any) -> Any:
+def open_model(
+    folder: ModelFolder, dtype: torch.dtype | Literal["auto"], *, as_encoder: bool = False, **options: Any
+) -> Any:
     """The model of a folder in a precision, "auto" for that of its weights; ModelError where it cannot be opened.
 
-    ``options`` go to transformers' ``from_pretrained``.
+    ``as_encoder`` opens the transformer alone. ``options`` go to transformers' ``from_pretrained``.
     """
+    kind = AutoModel if as_encoder else AutoModelForQuestionAnswering
     try:
         with quietly():
-            model, info = AutoModelForQuestionAnswering.from_pretrained(
+            model, info = kind.from_pretrained(
                 folder.path, dtype=dtype, output_loading_info=True, weights_only=True, **OPENING, **options
             )
     except UnpicklingError as error:
@@ -83,10 +86,11 @@ def open_model(folder: ModelFolder, dtype: torch.dtype | Literal["auto"], **opti
         ) from error
     except Exception as error:  # odd configurations and broken weights fail in many ways
         raise ModelError(f"{folder.path}: transformers cannot open it: {one_line(error)}") from error
-    if info["missing_keys"]:
+    # what makes one vector of the first token, which nobody asks for
+    if missing := sorted(name for name in info["missing_keys"] if not name.startswith("pooler.")):
         raise ModelError(
-            f"{folder.path}: has no weights for {', '.join(sorted(info['missing_keys'])[:3])}; expected a model "
-            "fine-tuned for extractive question answering"
+            f"{folder.path}: has no weights for {', '.join(missing[:3])}; expected "
+            + ("a whole transformer" if as_encoder else "a model fine-tuned for extractive question answering")
         )
     return model
 

@@ -11,17 +11,35 @@ from polyspan.cards.text import escaped, table, yaml_block
 from polyspan.errors import InputError
 from polyspan.types import Report
 
-LIBRARY = "polyspan"
-TASK = "question-answering"
 # The hub refuses a card whose metadata names a dataset or a model otherwise.
 _HUB_ID = re.compile(r"(?:[\w-]+/)?[\w.-]+", re.ASCII)
 _METRIC_NAMES = {"exact": "Exact match", "f1": "F1"}
 
-_INTRODUCTION = (
-    "An extractive question answering model: a question and a text in, the quote that answers it out, with character\n"
-    'offsets and a probability, or "no answer".'
-)
-_USE = """\
+
+@dataclass(frozen=True, slots=True)
+class CardKind:
+    """What a kind of model is: the hub's names for task and library, and sentences of Markdown.
+
+    ``use`` is code with a place for ``name``; ``scale`` says what the scores are.
+    """
+
+    task: str
+    task_name: str
+    library: str
+    introduction: str
+    use: str
+    scale: str
+
+
+READER = CardKind(
+    task="question-answering",
+    task_name="Question answering",
+    library="polyspan",
+    introduction=(
+        "An extractive question answering model: a question and a text in, the quote that answers it out, with\n"
+        'character offsets and a probability, or "no answer".'
+    ),
+    use="""\
 ```python
 from polyspan import Reader
 
@@ -31,10 +49,36 @@ reading = reader.read("When was the bridge opened?", [text])
 for answer in reading.answers:
     print(answer.text, answer.start, answer.end, answer.score)
 print("no answer:", reading.no_answer.chosen, reading.no_answer.score)
-```"""
-_SCALE = (
-    "Scores are 0 to 100, the intervals 95 % ones; a `_thresh` is the no-answer threshold with the best score of its\n"
-    "kind. The signature says what was measured and how: scores of other signatures do not compare."
+```""",
+    scale=(
+        "Scores are 0 to 100, the intervals 95 % ones; a `_thresh` is the no-answer threshold with the best score of\n"
+        "its kind. The signature says what was measured and how: scores of other signatures do not compare."
+    ),
+)
+ENCODER = CardKind(
+    task="sentence-similarity",
+    task_name="Retrieval",
+    library="sentence-transformers",
+    introduction=(
+        "An encoder for retrieval: a question or a passage in, a vector out. A passage that answers a question\n"
+        "lies close to it."
+    ),
+    use="""\
+```python
+from polyspan.backends import open_encoder
+
+encoder = open_encoder({name})
+question = encoder.encode_questions(["When was the bridge opened?"])
+passages = encoder.encode_passages(["The bridge was designed by Ada Korte and opened in May 1931."])
+print(question @ passages.T)
+```
+
+The sentence-transformers library opens it too.""",
+    scale=(
+        "Scores are 0 to 100, the intervals 95 % ones. All passages of the collection were ranked for each question;\n"
+        "`gold` passages hold the annotated answer itself, `answer` passages its words. The signature says what was\n"
+        "measured and how: scores of other signatures do not compare."
+    ),
 )
 
 
@@ -93,6 +137,7 @@ class CardFacts:
     training: CardTraining = field(default_factory=CardTraining)
     results: tuple[CardResult, ...] = ()
     limits: tuple[str, ...] = ()
+    kind: CardKind = READER
 
 
 def model_card(facts: CardFacts) -> str:
@@ -107,11 +152,11 @@ def model_card(facts: CardFacts) -> str:
     parts = [
         f"---\n{yaml_block(_front_matter(facts))}\n---",
         f"# {escaped(facts.name)}",
-        _INTRODUCTION,
+        facts.kind.introduction,
         "## Use",
-        _USE.format(name=json.dumps(facts.name, ensure_ascii=False)),
+        facts.kind.use.format(name=json.dumps(facts.name, ensure_ascii=False)),
         *_making(facts),
-        *_scores(facts.results),
+        *_scores(facts),
         *_limits(facts.limits),
     ]
     # Names of files may hold halves of surrogate pairs, which no file can store.
@@ -128,27 +173,29 @@ def with_section(card: str, title: str, text: str) -> str:
 def _front_matter(facts: CardFacts) -> dict[str, Any]:
     known = {
         "license": facts.licence,
-        "library_name": LIBRARY,
-        "pipeline_tag": TASK,
+        "library_name": facts.kind.library,
+        "pipeline_tag": facts.kind.task,
         "base_model": facts.base_model if _HUB_ID.fullmatch(facts.base_model) else "",
         "language": facts.languages,
         # A name without its owner may be that of a file.
         "datasets": [one.name for one in facts.datasets if "/" in one.name and _HUB_ID.fullmatch(one.name)],
         "tags": facts.tags,
-        "model-index": [{"name": facts.name, "results": [_index_entry(result) for result in facts.results]}],
+        "model-index": [
+            {"name": facts.name, "results": [_index_entry(result, facts.kind) for result in facts.results]}
+        ],
     }
     if not facts.results:
         del known["model-index"]
     return {key: value for key, value in known.items() if value}
 
 
-def _index_entry(result: CardResult) -> dict[str, Any]:
+def _index_entry(result: CardResult, kind: CardKind) -> dict[str, Any]:
     for key, value in result.report.scores.items():
         if not math.isfinite(value):
             raise InputError(f"{result.dataset}: {key} is {value}, expected a finite number; measure again")
     name = result.dataset_type or result.dataset
     return {
-        "task": {"type": TASK, "name": "Question answering"},
+        "task": {"type": kind.task, "name": kind.task_name},
         "dataset": {
             "type": name if _HUB_ID.fullmatch(name) else re.sub(r"[^\w.-]+", "-", name, flags=re.ASCII),
             "name": result.dataset,
@@ -190,11 +237,11 @@ def _data_row(dataset: CardDataset) -> tuple[str, ...]:
     return dataset.name, dataset.language, questions, weight, dataset.licence, dataset.source
 
 
-def _scores(results: tuple[CardResult, ...]) -> Iterator[str]:
-    if results:
+def _scores(facts: CardFacts) -> Iterator[str]:
+    if facts.results:
         yield "## Scores"
-        yield _SCALE
-    for result in results:
+        yield facts.kind.scale
+    for result in facts.results:
         yield f"### {escaped(result.dataset)}"
         yield table(["key", "value", "95 % interval"], _score_rows(result.report))
         yield "Signature:"

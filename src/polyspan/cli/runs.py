@@ -5,13 +5,18 @@ import sys
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from polyspan.cli.output import print_json
+from polyspan.cli.output import notice, print_json
 from polyspan.errors import InputError
 
+if TYPE_CHECKING:
+    from polyspan.training import RunSettings, TrainingReport
+    from polyspan.training.retriever import RetrieverReport
+
+RETRIEVAL = {"gold_recall_at_1": "recall at 1", "gold_recall_at_10": "at 10", "gold_mrr_at_10": "reciprocal rank"}
 RECIPES = (".yaml", ".yml")
 Command = Callable[..., None]
 
@@ -67,24 +72,52 @@ def extend(content: dict[str, Any], field: str, more: Iterable[dict[str, Any]]) 
 
 def run(content: dict[str, Any], given: dict[str, Any]) -> None:
     """Train, and say what came of it."""
-    from polyspan.training import RunSettings, parse_recipe, train
+    from polyspan.training import parse_recipe, train
 
-    settings = RunSettings(
-        stop_after_seconds=None if given["minutes"] is None else 60 * given["minutes"],
-        show_progress=sys.stderr.isatty(),
-        cache=given.get("cache"),
-    )
-    report = train(parse_recipe(content), given["out"], settings)
+    report = train(parse_recipe(content), given["out"], _settings(given))
     if os.environ.get("RANK", "0") != "0":  # torchrun's other processes would say the same
         return
     if given["as_json"]:
         print_json(asdict(report))
         return
-    state = "finished" if report.finished else "stopped for now; the same command goes on"
-    click.echo(f"{given['out']}: {state}, {report.tokens:,} tokens in {report.seconds / 60:.1f} minutes")
+    click.echo(f"{given['out']}: {_state(report)}, {report.tokens:,} tokens in {report.seconds / 60:.1f} minutes")
     for entry in report.dev:
         best = ", kept" if entry["epoch"] == report.best_epoch else ""
         click.echo(f"epoch {entry['epoch']}: mean F1 {entry['mean_f1']:.2f}{best}")
+
+
+def run_retriever(content: dict[str, Any], given: dict[str, Any]) -> None:
+    """Train an encoder, and say what came of it."""
+    from polyspan.training.retriever import train_retriever
+    from polyspan.training.retriever_recipe import parse_retriever_recipe
+
+    report = train_retriever(parse_retriever_recipe(content), given["out"], _settings(given))
+    if given["as_json"]:
+        print_json(asdict(report))
+        return
+    click.echo(f"{given['out']}: {_state(report)}, {report.steps:,} steps in {report.seconds / 60:.1f} minutes")
+    for path, after in report.after.items():
+        before = report.before[path]
+        shown = (f"{name} {before[key]:.1f} → {after[key]:.1f}" for key, name in RETRIEVAL.items())
+        click.echo(f"{path}: {', '.join(shown)}")
+    if report.finished and not report.onnx:
+        notice(
+            f"{given['out']}: has no ONNX file, as its vectors are more than pooled outputs; it opens with torch alone"
+        )
+
+
+def _settings(given: dict[str, Any]) -> "RunSettings":
+    from polyspan.training import RunSettings
+
+    return RunSettings(
+        stop_after_seconds=None if given["minutes"] is None else 60 * given["minutes"],
+        show_progress=sys.stderr.isatty(),
+        cache=given.get("cache"),
+    )
+
+
+def _state(report: "TrainingReport | RetrieverReport") -> str:
+    return "finished" if report.finished else "stopped for now; the same command goes on"
 
 
 def name_and_value(text: str, option: str) -> tuple[str, str]:

@@ -256,7 +256,7 @@ def figures(
     rows = list(zip(questions.examples, found, strict=True))
     answerable = [(example, row) for example, row in rows if example.answers]
     grades = _grades(questions.those(lambda example: bool(example.answers)), answerable, options)
-    values = _ranking_figures(answerable, collection, options)
+    values = ranking_figures(answerable, collection, options)
     for k in options.top_k:
         values |= {f"{name}_at_{k}": array[:, :k].max(axis=1) for name, array in grades.items()}
     if threshold is not None:
@@ -333,7 +333,7 @@ def _shown(found: Sequence[Found], threshold: float, options: OpenDomainOptions)
     return shown
 
 
-def _ranking_figures(
+def ranking_figures(
     answerable: Sequence[tuple[QAExample, Found]], collection: Collection, options: OpenDomainOptions
 ) -> dict[str, Floats]:
     """What the rankings are worth, 0 to 1."""

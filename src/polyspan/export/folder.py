@@ -61,10 +61,7 @@ def write_folder(
     from polyspan.backends.torch import save_tokenizer
 
     precision = PRECISIONS[plan.precision]
-    (target / "onnx").mkdir()
-    file = target / "onnx" / precision.file
-    outside = sum(len(value.raw_data) for value in graph.graph.initializer) > LARGEST_FILE
-    onnx.save_model(graph, file, save_as_external_data=outside, location=f"{precision.file}_data")
+    outside = save_graph(graph, target / "onnx" / precision.file)
     browser = {"dtype": precision.dtype, **({"use_external_data_format": {precision.file: True}} if outside else {})}
     write_json_file(target / "config.json", {**source.config, "transformers.js_config": browser}, indent=2)
     save_tokenizer(source, target)
@@ -76,6 +73,14 @@ def write_folder(
         content = {"tokenizer_class": "PreTrainedTokenizerFast"}
         write_json_file(target / "tokenizer_config.json", content, indent=2)
     ModelFolder(target).write_settings(settings)
+
+
+def save_graph(graph: onnx.ModelProto, file: Path) -> bool:
+    """Write a graph, in a folder that is made; whether its weights had to be written beside it."""
+    file.parent.mkdir()
+    outside = sum(len(value.raw_data) for value in graph.graph.initializer) > LARGEST_FILE
+    onnx.save_model(graph, file, save_as_external_data=outside, location=f"{file.name}_data")
+    return outside
 
 
 def export_section(plan: Plan, measured: str) -> str:

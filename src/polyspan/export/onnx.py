@@ -3,13 +3,15 @@
 import ast
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from polyspan.backends import ModelFolder
 from polyspan.backends.folder import one_line
+from polyspan.backends.onnx import OUTPUTS
+from polyspan.backends.onnx_encoder import WHOLE
 from polyspan.errors import MissingExtraError, ModelError
 
 if TYPE_CHECKING:
@@ -30,6 +32,29 @@ def export_onnx(folder: Path) -> "onnx.ModelProto":
         ModelError: if there is no such model for torch, or torch.onnx cannot export its architecture.
         MissingExtraError: without torch, transformers, onnx or onnxscript.
     """
+    return _export(ModelFolder(folder), lambda found, _: (found.start_logits, found.end_logits), OUTPUTS)
+
+
+def export_encoder_onnx(folder: Path, pooling: str) -> "onnx.ModelProto":
+    """The float32 graph of an encoder, with the same inputs.
+
+    Its output ``sentence_embedding``, float32 [texts, dimension], is the mean of the last hidden states of a text's
+    tokens, or the first of them (``pooling`` "mean" or "cls"), at length 1. Raises as ``export_onnx``.
+    """
+
+    def vectors(found: Any, mask: Any) -> tuple[Any]:
+        states = found.last_hidden_state
+        weights = mask.unsqueeze(-1).to(states.dtype)
+        pooled = states[:, 0] if pooling == "cls" else (states * weights).sum(1) / weights.sum(1)
+        return (pooled / pooled.norm(dim=1, keepdim=True),)
+
+    return _export(ModelFolder(folder), vectors, [WHOLE], as_encoder=True)
+
+
+def _export(
+    source: ModelFolder, head: Callable[[Any, Any], tuple[Any, ...]], outputs: list[str], *, as_encoder: bool = False
+) -> "onnx.ModelProto":
+    """The graph of a model, and of what ``head`` makes of its outputs and the attention mask, called ``outputs``."""
     try:
         import onnxscript  # noqa: F401 -- torch.onnx needs it and fails late without
         import torch
@@ -37,22 +62,20 @@ def export_onnx(folder: Path) -> "onnx.ModelProto":
         from polyspan.backends.torch import open_model, takes_types
     except ImportError as error:
         raise MissingExtraError("exporting to ONNX", "export") from error
-    source = ModelFolder(folder)
-    model = open_model(source, torch.float32, attn_implementation="eager").eval()
+    model = open_model(source, torch.float32, as_encoder=as_encoder, attn_implementation="eager").eval()
     names = ["input_ids", "attention_mask"]
     if takes_types(model):
         names.append("token_type_ids")
 
-    class Logits(torch.nn.Module):
+    class Outputs(torch.nn.Module):
         """The model with plain tensors in and out."""
 
         def __init__(self) -> None:
             super().__init__()
             self.model = model
 
-        def forward(self, *values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-            output = self.model(**dict(zip(names, values, strict=True)))
-            return output.start_logits, output.end_logits
+        def forward(self, *values: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            return head(self.model(**dict(zip(names, values, strict=True))), values[1])
 
     ids = torch.arange(34).view(2, 17) % 5 + 3
     values = (ids, torch.ones_like(ids), torch.zeros_like(ids))[: len(names)]
@@ -60,10 +83,10 @@ def export_onnx(folder: Path) -> "onnx.ModelProto":
     try:
         with _quietly():
             program = torch.onnx.export(
-                Logits().eval(),
+                Outputs().eval(),
                 values,
                 input_names=names,
-                output_names=["start_logits", "end_logits"],
+                output_names=outputs,
                 dynamic_shapes=((sizes,) * len(names),),
                 opset_version=OPSET,
                 dynamo=True,
@@ -72,10 +95,10 @@ def export_onnx(folder: Path) -> "onnx.ModelProto":
     except Exception as error:  # what an architecture does that cannot be traced fails in many ways
         kind = source.config.get("model_type", "unknown")
         raise ModelError(
-            f"{folder}: torch.onnx cannot export this architecture ({kind}): {one_line(error)}; use it with torch"
+            f"{source.path}: torch.onnx cannot export this architecture ({kind}): {one_line(error)}; use it with torch"
         ) from error
     if program is None:
-        raise ModelError(f"{folder}: torch.onnx gave no graph")
+        raise ModelError(f"{source.path}: torch.onnx gave no graph")
     return _without_traces(_named(program.model_proto))
 
 

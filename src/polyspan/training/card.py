@@ -32,8 +32,8 @@ def run_card(recipe: Recipe, name: str, training: TrainingSet, progress: Progres
             name=name,
             licence=recipe.licence,
             languages=tuple(sorted({file.language for file in data if file.language})),
-            base_model=_shown(recipe.model),
-            teachers=tuple(_shown(teacher.model) for teacher in teachers),
+            base_model=shown(recipe.model),
+            teachers=tuple(shown(teacher.model) for teacher in teachers),
             tags=TAGS,
             datasets=tuple(_datasets(recipe, training)),
             training=CardTraining(
@@ -66,7 +66,7 @@ def _datasets(recipe: Recipe, training: TrainingSet) -> Iterator[CardDataset]:
         yield CardDataset(Path(file.path).name, file.language, file.licence, file.source, questions, file.weight)
 
 
-def _shown(model: str) -> str:
+def shown(model: str) -> str:
     """A hub id as it is; of a folder its name, in words that nobody takes for an id."""
     return f"{Path(model).name} (a folder)" if Path(model).exists() else model
 

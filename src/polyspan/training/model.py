@@ -24,7 +24,7 @@ def open_student(folder: ModelFolder, optimisation: Optimisation) -> Any:
         InputError: if ``freeze`` names no module of it.
     """
     model = open_model(folder)
-    _freeze(model, optimisation.freeze)
+    freeze(model, optimisation.freeze)
     probability = optimisation.embeds_dropout_prob
     span_head(model).register_forward_pre_hook(lambda head, given: (dropout(given[0], probability, head.training),))
     return model.train()
@@ -78,7 +78,8 @@ def parameter_groups(model: Any, optimisation: Optimisation) -> list[dict[str, A
     return [{"params": parameters, "rate": rate, "weight_decay": decay} for (rate, decay), parameters in groups.items()]
 
 
-def _freeze(model: Any, names: tuple[str, ...]) -> None:
+def freeze(model: Any, names: tuple[str, ...]) -> None:
+    """Keep the weights of some modules; InputError where there is none of a name, or nothing is left to learn."""
     for wanted in names:
         found = [
             module for name, module in model.named_modules() if name == wanted or name.rpartition(".")[2] == wanted

@@ -243,7 +243,7 @@ def read_recipe(path: Path, variables: Mapping[str, str]) -> dict[str, Any]:
 
 def parse_recipe(content: Mapping[str, Any]) -> Recipe:
     """A recipe from plain values; InputError, with the field, where one is unknown, missing or of another kind."""
-    return _build(Recipe, content, "recipe")
+    return build(Recipe, content, "recipe")
 
 
 def as_mapping(options: Any) -> Any:
@@ -266,7 +266,8 @@ def _filled(value: Any, variables: Mapping[str, str], where: str) -> Any:
     return _VARIABLE.sub(lambda match: variables[match[1]], value)
 
 
-def _build(kind: type[Options], content: Any, where: str) -> Options:
+def build(kind: type[Options], content: Any, where: str) -> Options:
+    """A dataclass of options from plain values; InputError, which says ``where``, as ``parse_recipe`` raises it."""
     if not isinstance(content, Mapping):
         raise InputError(f"{where}: expected an object, got {content!r:.60}")
     hints = typing.get_type_hints(kind)
@@ -296,7 +297,7 @@ def _value(hint: Any, value: Any, where: str) -> Any:
             raise InputError(f"{where}: expected one of {', '.join(arguments)}, got {value!r:.60}")
         return value
     if is_dataclass(hint):
-        return _build(typing.cast("type[Any]", hint), value, where)
+        return build(typing.cast("type[Any]", hint), value, where)
     if hint is float and type(value) is int:
         value = float(value)
     if type(value) is not hint or (hint is float and not math.isfinite(value)):

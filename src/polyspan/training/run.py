@@ -31,6 +31,7 @@ from polyspan.training.loop import Loop, RunSettings
 from polyspan.training.model import LESSON, open_model, open_student, own_weights
 from polyspan.training.objective import DistillationObjective, Objective, gold_objective, is_taught
 from polyspan.training.recipe import Recipe, TeacherSpec, as_mapping
+from polyspan.training.retriever_recipe import RetrieverRecipe
 from polyspan.training.teacher import Teacher, have_same_tokens
 
 Item = TypeVar("Item")
@@ -122,8 +123,8 @@ def _prepare(
     if accelerator.device.type == "cpu":
         use_cheap_dropout(model)
     lesson = _open_lesson(recipe, model, accelerator)
-    _check_room(out, model)
-    show = _bars(settings.show_progress and accelerator.is_main_process)
+    check_room(out, model)
+    show = bars(settings.show_progress and accelerator.is_main_process)
     cache = out / WORK / "teachers" if settings.cache is None else settings.cache
     teachers = _open_teachers(recipe, cache, accelerator)
     training = make_training_set(recipe, tokenizer, show)
@@ -136,7 +137,7 @@ def _prepare(
     return Loop(recipe, model.to(accelerator.device), training, objective, accelerator, settings), teachers
 
 
-def run_digest(recipe: Recipe) -> str:
+def run_digest(recipe: Recipe | RetrieverRecipe) -> str:
     """What tells runs apart: 16 hex digits over all settings and the content of the data files."""
     plain = as_mapping(recipe)
     for group in ("data", "dev"):
@@ -151,13 +152,17 @@ def _check(recipe: Recipe, out: Path) -> Progress:
         for example in read_squad(Path(file.path)):
             if not example.question.strip():
                 raise DatasetError(f"{file.path}: question {example.id!r} is empty; correct it or leave it out")
+    check_out(out)
+    return read_progress(out / WORK / CHECKPOINT, run_digest(recipe))
+
+
+def check_out(out: Path) -> None:
+    """Refuse a folder that holds something, but no training run."""
     if out.exists() and not out.is_dir():
         raise InputError(f"{out}: is a file; give a new folder as --out")
-    progress = read_progress(out / WORK / CHECKPOINT, run_digest(recipe))
     strangers = [path.name for path in out.iterdir() if path.name != WORK] if out.is_dir() else []
     if strangers and not (out / WORK).is_dir():
         raise InputError(f"{out}: holds {strangers[0]} already and no training run; give a new folder as --out")
-    return progress
 
 
 def _tokenizer(recipe: Recipe, folder: ModelFolder) -> PairTokenizer:
@@ -177,7 +182,8 @@ def _check_size(recipe: Recipe, folder: ModelFolder) -> None:
         )
 
 
-def _check_room(out: Path, model: Any) -> None:
+def check_room(out: Path, model: Any) -> None:
+    """Refuse a disk without room for checkpoints and models."""
     place = next(folder for folder in (out, *out.absolute().parents) if folder.is_dir())
     needed = COPIES_ON_DISK * BYTES * sum(parameter.numel() for parameter in model.parameters())
     free = shutil.disk_usage(place).free
@@ -236,7 +242,7 @@ def _ask_teachers(loop: Loop, teachers: Sequence[Teacher], progress: Progress) -
     windows = [one for one in loop.windows(progress.epoch) if settings is not None and is_taught(one, settings)]
     for teacher in teachers:
         if loop.accelerator.is_main_process:
-            teacher.read_all(windows, _bars(loop.settings.show_progress))
+            teacher.read_all(windows, bars(loop.settings.show_progress))
         loop.accelerator.wait_for_everyone()
         teacher.open_cache()
     progress.seconds += time.monotonic() - began
@@ -264,11 +270,16 @@ def _finish_epoch(
         progress.best_epoch = progress.epoch
         card = run_card(recipe, recipe.name or out.name, training, progress, reports)
         (latest / CARD).write_text(card, encoding="utf-8")
-        for path in [path for path in latest.rglob("*") if path.is_file()]:
-            target = out / path.relative_to(latest)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            path.replace(target)
+        move_files(latest, out)
     shutil.rmtree(latest)
+
+
+def move_files(source: Path, target: Path) -> None:
+    """Put the files of a folder in the place of those of another."""
+    for path in [path for path in source.rglob("*") if path.is_file()]:
+        place = target / path.relative_to(source)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        path.replace(place)
 
 
 def _has_null_targets(training: TrainingSet) -> bool:
@@ -295,7 +306,9 @@ def _report(progress: Progress) -> TrainingReport:
     )
 
 
-def _bars(show: bool) -> Any:
+def bars(show: bool) -> Any:
+    """A progress that draws bars, or none."""
+
     def bar(items: Iterable[Item], total: int, what: str) -> Iterable[Item]:
         shown: Iterable[Item] = tqdm(items, total=total, desc=what, unit="q", disable=not show)
         return shown
