@@ -24,8 +24,8 @@ def test_pipeline_reads_the_right_passage_and_reports_offsets_in_the_document() 
 
 def test_pipeline_reads_no_more_passages_than_asked() -> None:
     documents = [Document(f"Rome {number}", id=str(number)) for number in range(9)]
-    found = pipeline(documents, passages=4).ask("find rome", ReadOptions(top_k=20)).answers
-    assert len({answer.document for answer in found}) == 4
+    (answer,) = pipeline(documents, passages=4).ask("find rome", ReadOptions(top_k=20)).answers
+    assert len({answer.document, *(one.document for one in answer.also)}) == 4
 
 
 def test_pipeline_without_documents_gives_no_answer() -> None:
@@ -53,10 +53,8 @@ def test_pipeline_takes_what_ranks_passages_in_the_place_of_documents() -> None:
     documents = [Document(f"Rome {number}", id=str(number)) for number in range(9)]
     ranker = Reversed(documents)
     reader = Reader(FakeScorer(WORDS), NativeSettings(no_answer=True))
-    assert {one.document for one in QAPipeline(reader, ranker, PipelineOptions(2)).ask("find rome").answers} == {
-        "7",
-        "8",
-    }
+    (answer,) = QAPipeline(reader, ranker, PipelineOptions(2)).ask("find rome").answers
+    assert (answer.document, [one.document for one in answer.also]) == ("8", ["7"])
 
 
 def test_pipeline_stream_tells_what_was_ranked_and_equals_single_questions() -> None:

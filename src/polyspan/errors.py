@@ -4,13 +4,22 @@ PolyspanError
 ├── InputError            an argument or an option that makes no sense (also a ValueError)
 ├── DocumentError         a file or folder that cannot be read as a document
 ├── DatasetError          a dataset or prediction file that does not hold what it should
+├── PassageIndexError     an index of passages that cannot be opened, read or written
 ├── ModelError            a model folder or hub id that cannot be opened
 └── MissingExtraError     a feature whose packages are not installed (also an ImportError)
 
 Each message says what is wrong, where, what was expected and what to do about it, in one line.
 """
 
-__all__ = ["DatasetError", "DocumentError", "InputError", "MissingExtraError", "ModelError", "PolyspanError"]
+__all__ = [
+    "DatasetError",
+    "DocumentError",
+    "InputError",
+    "MissingExtraError",
+    "ModelError",
+    "PassageIndexError",
+    "PolyspanError",
+]
 
 
 class PolyspanError(Exception):
@@ -27,6 +36,10 @@ class DocumentError(PolyspanError):
 
 class DatasetError(PolyspanError):
     """A dataset or prediction file that does not hold what it should."""
+
+
+class PassageIndexError(PolyspanError):
+    """An index of passages that cannot be opened, read or written."""
 
 
 class ModelError(PolyspanError):

@@ -2,13 +2,18 @@
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from polyspan.backends import BackendOptions, open_encoder
 from polyspan.errors import InputError
+from polyspan.folding import fold_answers
 from polyspan.reader import EarlyStop, Reader, ReadOptions
-from polyspan.retrieval import PassageRanking, cut_passages
+from polyspan.retrieval import IndexRanking, PassageRanking, PassageStore, RetrievalOptions, cut_passages
 from polyspan.types import Document, Passage, Reading
+
+_SPARE = 3
 
 
 @runtime_checkable
@@ -57,6 +62,33 @@ class QAPipeline:
         self._ranker = documents
         self._stop = _early_stop(reader, self.options)
 
+    @classmethod
+    def from_index(
+        cls,
+        index: str | Path,
+        model: str | Path | None = None,
+        options: PipelineOptions | None = None,
+        retrieval: RetrievalOptions | None = None,
+        backend: BackendOptions | None = None,
+    ) -> "QAPipeline":
+        """Open an index that ``polyspan index`` made, with its encoder, and a reader.
+
+        Args:
+            index: its folder, or its address in an object store.
+            model: of the reader, as ``Reader.from_pretrained`` takes it.
+            options: how passages are read.
+            retrieval: how they are found.
+            backend: how reader and encoder are opened.
+
+        Raises:
+            PassageIndexError: where there is no such index, or it was made with another encoder.
+            ModelError: where a model cannot be opened.
+        """
+        store = PassageStore.open(index)
+        words = retrieval is not None and retrieval.ranking == "words"
+        encoder = None if words else open_encoder(store.settings.encoder or None, backend)
+        return cls(Reader.from_pretrained(model, backend), IndexRanking(store, encoder, retrieval), options)
+
     def ask(self, question: str, options: ReadOptions | None = None) -> Reading:
         """Answers from the passages that suit the question most; offsets are those of whole documents."""
         ((_, reading),) = self.ask_stream([question], options)
@@ -69,6 +101,15 @@ class QAPipeline:
 
         ``ranked`` passages are told, more than are read if need be, but never fewer.
         """
+        options = self.reader.defaults if options is None else options
+        of_document = options.top_k if options.top_k_per_document is None else options.top_k_per_document
+        of_window = of_document if options.top_k_per_window is None else options.top_k_per_window
+        wider = replace(  # several answers may turn out to be one
+            options,
+            top_k=_SPARE * options.top_k,
+            top_k_per_document=of_document,
+            top_k_per_window=of_window,
+        )
         waiting: deque[list[Passage]] = deque()
 
         def pairs() -> Iterator[tuple[str, list[Passage]]]:
@@ -76,8 +117,9 @@ class QAPipeline:
                 waiting.append(self._ranker.best(question, max(ranked, self.options.passages_read)))
                 yield question, waiting[-1][: self.options.passages_read]
 
-        for reading in self.reader.read_stream(pairs(), options, self._stop):
-            yield waiting.popleft(), reading
+        for reading in self.reader.read_stream(pairs(), wider, self._stop):
+            passages = waiting.popleft()
+            yield passages, fold_answers(reading, passages, options.top_k)
 
 
 def _early_stop(reader: Reader, options: PipelineOptions) -> EarlyStop | None:

@@ -44,6 +44,7 @@ from polyspan.types import (
     NoAnswer,
     Readable,
     Reading,
+    Span,
     Window,
 )
 
@@ -375,19 +376,21 @@ def _features(
 
 
 def _answer(candidate: Candidate, document: Document, score: float, context_chars: int) -> Answer:
-    span = whole_characters(document.text, candidate.span)
+    begin = document.part_start or 0
+    local = Span(candidate.span.start - begin, candidate.span.end - begin)
+    span = whole_characters(document.text, local)
     around = snippet_span(document.text, span, context_chars)
     return Answer(
         text=document.text[span.start : span.end],
-        start=span.start,
-        end=span.end,
+        start=begin + span.start,
+        end=begin + span.end,
         score=score,
         raw_score=candidate.raw_score,
         null_margin=candidate.null_margin,
         document=document.id,
-        page=document.page_at(span.start),
+        page=document.page_at(begin + span.start),
         context=document.text[around.start : around.end],
-        context_start=around.start,
+        context_start=begin + around.start,
     )
 
 

@@ -40,9 +40,9 @@ class Task:
 
     def __post_init__(self) -> None:
         """Number the documents."""
-        first: dict[tuple[str, str], int] = {}
+        first: dict[tuple[str, str | None], int] = {}
         self.contexts = [
-            -1 if passage is None else first.setdefault((passage.document.id, passage.document.text), number)
+            -1 if passage is None else first.setdefault(_identity(passage.document), number)
             for number, passage in enumerate(self.passages)
         ]
 
@@ -52,15 +52,17 @@ class Task:
         return sum(passage is not None for passage in self.passages[: self.opened])
 
     def document_of(self, candidate: Candidate) -> Document:
-        """The document that a span stands in."""
-        passage = self.passages[candidate.context]
-        if passage is None:
-            raise AssertionError("a window without a passage")
-        return passage.document
+        """The document that a span stands in, or that part of it which does."""
+        for number, passage in enumerate(self.passages[candidate.context :], candidate.context):
+            if passage is not None and self.contexts[number] == candidate.context:
+                whole, span = passage.document.part_start is None, passage.span
+                if whole or (span.start <= candidate.span.start and candidate.span.end <= span.end):
+                    return passage.document
+        raise AssertionError("a span that stands in no passage")
 
     def text_of(self, candidate: Candidate) -> str:
         """A span's characters."""
-        return self.document_of(candidate).text[candidate.span.start : candidate.span.end]
+        return self.document_of(candidate).quote(candidate.span)
 
 
 class WindowCutter:
@@ -128,6 +130,11 @@ def checked_question(question: object) -> str:
     if not isinstance(question, str) or not question.strip():
         raise InputError(f"a question must be a text with something in it, not {question!r:.80}")
     return question
+
+
+def _identity(document: Document) -> tuple[str, str | None]:
+    """What two passages of one document share: parts of it have different texts."""
+    return document.id, document.text if document.part_start is None else None
 
 
 def _as_passage(readable: Any, position: str) -> Passage | None:

@@ -5,7 +5,7 @@ Characters are Unicode code points, counted from 0; every end is exclusive.
 
 from bisect import bisect_right
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -51,12 +51,22 @@ class QAExample:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A stored text. ``page_starts`` holds the character at which each page begins, if it has pages."""
+    """A stored text. ``page_starts`` holds the character at which each page begins, if it has pages.
+
+    Where only a part of the whole is at hand, ``part_start`` is the character of the whole at which ``text`` begins;
+    all offsets, also ``page_starts``, are those of the whole.
+    """
 
     text: str
     id: str = ""
     page_starts: tuple[int, ...] = ()
     meta: Mapping[str, Any] = field(default_factory=dict)
+    part_start: int | None = None
+
+    def quote(self, span: Span) -> str:
+        """The characters of a span of the whole."""
+        begin = self.part_start or 0
+        return self.text[span.start - begin : span.end - begin]
 
     def page_at(self, character: int) -> int | None:
         """The page, counted from 1, on which a character stands; None without pages."""
@@ -65,15 +75,16 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A piece of a document; whoever reads it reports offsets in the document."""
+    """A piece of a document; whoever reads it reports offsets in the document. ``copies`` say the same elsewhere."""
 
     document: Document
     span: Span
+    copies: tuple["Passage", ...] = ()
 
     @property
     def text(self) -> str:
         """The passage's own characters."""
-        return self.document.text[self.span.start : self.span.end]
+        return self.document.quote(self.span)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +120,23 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """Characters ``start`` to ``end`` (exclusive) of the document with that id; ``page`` counts from 1."""
+
+    document: str
+    start: int
+    end: int
+    page: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """A quote: ``document text[start:end] == text``.
 
     ``score`` is the probability, 0 to 1, that the quote is right by exact match; ``raw_score`` the sum of its
     start and end logits; ``null_margin`` its window's null score minus it, in logits. ``document`` is the
     document's id. ``context`` is the text around the quote and begins at character ``context_start`` of the
-    document. ``page`` counts from 1.
+    document. ``page`` counts from 1. ``also`` are other places that say the same.
     """
 
     text: str
@@ -128,11 +149,12 @@ class Answer:
     page: int | None
     context: str
     context_start: int
+    also: tuple[Source, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The fields that the command line and the server print."""
         shown = ("text", "start", "end", "score", "document", "page", "context", "context_start")
-        return {name: getattr(self, name) for name in shown}
+        return {**{name: getattr(self, name) for name in shown}, "also": [asdict(one) for one in self.also]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +173,7 @@ class Reading:
     Then ``candidates`` holds the best spans all the same. ``notices`` says in plain words what the reader had
     to do to its input (a question that was cut, say). ``features`` are the best span's numbers, by name, that a
     calibration maps to a probability. ``passages_read`` counts the documents or passages that were read, of those that
-    hold text.
+    hold text. ``conflicts`` are the places in ``answers`` of those that other documents give instead of the best.
     """
 
     question: str
@@ -161,6 +183,7 @@ class Reading:
     notices: tuple[str, ...] = ()
     features: Mapping[str, float] = field(default_factory=dict)
     passages_read: int = 0
+    conflicts: tuple[int, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Question, answers, verdict and candidates as the command line and the server print them."""
@@ -170,6 +193,7 @@ class Reading:
             "no_answer": {"score": self.no_answer.score, "chosen": self.no_answer.chosen},
             "candidates": [candidate.to_json() for candidate in self.candidates],
             "passages_read": self.passages_read,
+            "conflicts": list(self.conflicts),
         }
 
 

@@ -31,10 +31,19 @@ def test_ask_prints_the_quote_with_its_source(polyspan: Run, folder: Path) -> No
 
 def test_ask_prints_json(polyspan: Run, folder: Path) -> None:
     content = json.loads(polyspan("ask", QUESTION, folder, "--json").stdout)
-    assert list(content) == ["question", "answers", "no_answer", "candidates", "passages_read", "model", "elapsed_ms"]
+    assert list(content) == [
+        "question",
+        "answers",
+        "no_answer",
+        "candidates",
+        "passages_read",
+        "conflicts",
+        "model",
+        "elapsed_ms",
+    ]
     assert content["question"] == QUESTION
     answer = content["answers"][0]
-    assert list(answer) == ["text", "start", "end", "score", "document", "page", "context", "context_start"]
+    assert list(answer) == ["text", "start", "end", "score", "document", "page", "context", "context_start", "also"]
     text = (folder / "harbour.txt").read_text()
     assert text[answer["start"] : answer["end"]] == answer["text"] == "1888"
     assert text[answer["context_start"] :].startswith(answer["context"])

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from fake_encoder import FakeEncoder
 from fake_scorer import FakeScorer
 from polyspan import Reader
 from polyspan.backends import ModelFolder, NativeSettings
@@ -141,3 +142,40 @@ def test_open_domain_refuses_bad_input_before_it_reads(
         result = polyspan_here("open-domain", "m", *arguments)
         assert result.returncode == 2
         assert message in result.stderr
+
+
+@pytest.mark.usefixtures("scorer")
+def test_open_domain_ranks_by_an_index(
+    polyspan_here: Run, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(open_domain, "open_encoder", lambda _: FakeEncoder())
+    index = tmp_path / "index"
+    reports = {}
+    for ranking in ("words", "vectors", "hybrid"):
+        call = (
+            "open-domain",
+            "m",
+            dataset,
+            "--json",
+            "--ranking",
+            ranking,
+            "--index",
+            index,
+            "--out",
+            tmp_path / ranking,
+        )
+        reports[ranking] = json.loads(polyspan_here(*call).stdout)
+        assert json.loads(polyspan_here(*call).stdout) == reports[ranking]
+    assert all(report["scores"]["gold_recall_at_1"] == 100 for report in reports.values())
+    assert reports["hybrid"]["signature"]["ranking"] == "hybrid"
+    assert reports["hybrid"]["signature"]["encoder_digest"] == "fake0"
+    mixed = polyspan_here(
+        "open-domain", "m", dataset, "--ranking", "words", "--index", index, "--out", tmp_path / "hybrid"
+    )
+    assert mixed.returncode == 2
+    other = write(tmp_path / "other.json", TOWNS)
+    assert (
+        "holds documents of no such dataset"
+        in polyspan_here("open-domain", "m", other, "--ranking", "words", "--index", index).stderr
+    )
+    assert "any other ranking needs one" in polyspan_here("open-domain", "m", dataset, "--ranking", "words").stderr

@@ -230,7 +230,7 @@ def test_opendomain_abstains_as_the_reader_does(threshold: float, bias: float, w
 
 def test_opendomain_keeps_what_was_found(tmp_path: Path) -> None:
     asked, collection, found = by_hand()
-    origin = asked_from(pipeline(collection), "0a1b", asked, collection, OpenDomainOptions())
+    origin = asked_from(pipeline(collection), "0a1b", asked, collection, OpenDomainOptions(), {"ranking": "bm25"})
     path = found_file(tmp_path / "new", "dev.json")
     assert path.name == "dev.open-domain.jsonl"
     assert resume_rows(path, origin, asked.examples, FOUND) == []
@@ -253,7 +253,7 @@ def test_opendomain_keeps_what_was_found(tmp_path: Path) -> None:
 )
 def test_opendomain_kept_rows_that_are_none_are_named(change: dict[str, object], message: str, tmp_path: Path) -> None:
     asked, collection, _ = by_hand()
-    origin = asked_from(pipeline(collection), "0a1b", asked, collection, OpenDomainOptions())
+    origin = asked_from(pipeline(collection), "0a1b", asked, collection, OpenDomainOptions(), {"ranking": "bm25"})
     path = tmp_path / "dev.open-domain.jsonl"
     resume_rows(path, origin, asked.examples, FOUND)
     row = {"id": "border", "ranked": [], "answers": [], "no_answer_score": 0.5, **change}

@@ -1,17 +1,19 @@
 """``polyspan open-domain``."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
-from polyspan.backends import find_model
+from polyspan.backends import find_model, open_encoder
 from polyspan.backends.digest import model_digest
 from polyspan.cli.output import notice, print_reports, progress
 from polyspan.documents import read_documents
+from polyspan.errors import InputError
 from polyspan.evaluation import Origin, Questions, append, read_questions
 from polyspan.evaluation.opendomain import (
     FOUND,
+    Collection,
     Found,
     OpenDomainOptions,
     ask_collection,
@@ -25,9 +27,19 @@ from polyspan.evaluation.opendomain import (
     report,
 )
 from polyspan.evaluation.predictions import resume_rows
-from polyspan.pipeline import PipelineOptions, QAPipeline
+from polyspan.metrics import Signature
+from polyspan.pipeline import PassageRanker, PipelineOptions, QAPipeline
 from polyspan.reader import Reader
-from polyspan.retrieval import PassageRanking
+from polyspan.retrieval import (
+    IndexRanking,
+    IndexSettings,
+    PassageRanking,
+    PassageStore,
+    RetrievalOptions,
+    index_documents,
+)
+from polyspan.retrieval.options import Ranking
+from polyspan.retrieval.passages import PASSAGE_BYTES
 from polyspan.types import Document
 
 DEFAULT = OpenDomainOptions()
@@ -42,6 +54,15 @@ DEFAULT = OpenDomainOptions()
     type=click.Path(path_type=Path),
     help="File or folder that is searched too, of SQuAD JSON the contexts; may be repeated.",
 )
+@click.option(
+    "--ranking",
+    type=click.Choice(["bm25", *get_args(Ranking)]),
+    default="bm25",
+    show_default=True,
+    help="How passages are ranked: bm25 in memory, or as ask --index does.",
+)
+@click.option("--index", "uri", help="Where the index of such a ranking is kept, and filled if it is new.")
+@click.option("--encoder", help="Folder or hub id of the dense encoder of a new index; without it the shipped one.")
 @click.option(
     "--passages",
     default=PipelineOptions().passages_read,
@@ -80,7 +101,7 @@ DEFAULT = OpenDomainOptions()
 def open_domain(model: str, datasets: tuple[Path, ...], **given: Any) -> None:
     """Ask the questions of each DATASET (SQuAD JSON, also .gz) of all contexts of all of them together, and score.
 
-    MODEL (a folder, a hub id, or "default") reads the passages that BM25 ranks best. Scored are the ranking ("gold":
+    MODEL (a folder, a hub id, or "default") reads the passages that rank best. Scored are the ranking ("gold":
     passages with the annotated answer itself; "answer": passages that hold its words) and the answers. Several datasets
     have a report each, and one of all questions together.
     """
@@ -92,20 +113,19 @@ def open_domain(model: str, datasets: tuple[Path, ...], **given: Any) -> None:
     asked = [choose(questions, unanswerable=abstain, sample=given["sample"]) for questions in asked]
     reader = Reader.from_pretrained(model)
     weights = model_digest(find_model(model)) if given["out"] else ""
-    pipeline = QAPipeline(
-        reader, PassageRanking(collection.passages), PipelineOptions(given["passages"], given["stop_risk"])
-    )
+    ranker, ranking = _ranker(collection, given)
+    pipeline = QAPipeline(reader, ranker, PipelineOptions(given["passages"], given["stop_risk"]))
     threshold = reader.threshold(reader.defaults) if abstain else None
     values = []
     for questions in asked:
-        origin = asked_from(pipeline, weights, questions, collection, options)
+        origin = asked_from(pipeline, weights, questions, collection, options, ranking)
         found = _found(pipeline, questions, options, given["out"], origin)
         values.append(figures(questions, found, collection, options, threshold))
     source = {
         "model": reader.scorer.name,
         "no_answer": "on" if abstain else "off",
         **({} if threshold is None else {"na_threshold": threshold}),
-        "ranking": "bm25",
+        **ranking,
         "passages_read": given["passages"],
         **({"stop_risk": given["stop_risk"]} if given["stop_risk"] else {}),
         **collection.signature,
@@ -116,6 +136,31 @@ def open_domain(model: str, datasets: tuple[Path, ...], **given: Any) -> None:
         values.append(pool_figures(values))
         sources.append({"dataset": f"{len(asked)} files", **source})
     print_reports([report(*pair, options) for pair in zip(values, sources, strict=True)], given["as_json"])
+
+
+def _ranker(collection: Collection, given: dict[str, Any]) -> tuple[PassageRanker, Signature]:
+    """What ranks the passages, and what tells it from others."""
+    ranking = given["ranking"]
+    if (ranking == "bm25") != (given["uri"] is None):
+        raise click.UsageError(f"--ranking {ranking} and --index: bm25 takes no index, any other ranking needs one")
+    if given["uri"] is None:
+        return PassageRanking(collection.passages), {"ranking": ranking}
+    encoder = open_encoder(given["encoder"])
+    if PassageStore.exists(given["uri"]):
+        store = PassageStore.open(given["uri"])
+    else:
+        settings = IndexSettings(given["encoder"] or "", encoder.digest, encoder.dimension, PASSAGE_BYTES, 0)
+        store = PassageStore.create(given["uri"], settings)
+    others = {one.id for one in store.documents()} - set(collection.documents)
+    if others:
+        raise InputError(
+            f"{given['uri']}: holds documents of no such dataset, {min(others)} for one; name another index"
+        )
+    index_documents(
+        store, encoder, progress(collection.documents.values(), len(collection.documents), "indexing", unit="document")
+    )
+    signature = {"ranking": ranking, "encoder": encoder.name, "encoder_digest": encoder.digest}
+    return IndexRanking(store, encoder, RetrievalOptions(ranking)), signature
 
 
 def _documents(paths: tuple[Path, ...]) -> list[Document]:

@@ -52,11 +52,11 @@ def notice(message: str) -> None:
     click.echo(f"polyspan: {message}", err=True)
 
 
-def progress(items: Iterable[Item], total: int, what: str, done: int = 0) -> Iterable[Item]:
+def progress(items: Iterable[Item], total: int, what: str, done: int = 0, unit: str = "q") -> Iterable[Item]:
     """The same items with a progress bar on stderr, if that is a terminal; it begins with those ``done`` before."""
     from tqdm import tqdm
 
-    bar: Iterable[Item] = tqdm(items, total=total, initial=done, desc=what, unit="q", disable=not sys.stderr.isatty())
+    bar: Iterable[Item] = tqdm(items, total=total, initial=done, desc=what, unit=unit, disable=not sys.stderr.isatty())
     return bar
 
 

@@ -110,7 +110,7 @@ def find_files(paths: Sequence[Path]) -> list[Path]:
     Raises:
         DocumentError: a path is missing, or a folder cannot be listed or holds no supported file.
     """
-    files, errors = _find_files(paths)
+    files, errors = locate_files(paths)
     if errors:
         raise errors[0]
     return files
@@ -118,7 +118,7 @@ def find_files(paths: Sequence[Path]) -> list[Path]:
 
 def read_documents(paths: Sequence[Path]) -> tuple[list[Document], list[DocumentError]]:
     """Read files and folders (see ``find_files``); return the documents, and an error for each bad path."""
-    files, errors = _find_files(paths)
+    files, errors = locate_files(paths)
     documents = []
     for file in files:
         try:
@@ -128,7 +128,8 @@ def read_documents(paths: Sequence[Path]) -> tuple[list[Document], list[Document
     return documents, errors
 
 
-def _find_files(paths: Sequence[Path]) -> tuple[list[Path], list[DocumentError]]:
+def locate_files(paths: Sequence[Path]) -> tuple[list[Path], list[DocumentError]]:
+    """Return what ``find_files`` does, and an error for each bad path instead of raising the first."""
     files: dict[str, Path] = {}
     errors: list[DocumentError] = []
     for path in paths:

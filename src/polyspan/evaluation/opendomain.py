@@ -180,14 +180,20 @@ def ask_collection(pipeline: QAPipeline, examples: Sequence[QAExample], options:
 
 
 def asked_from(
-    pipeline: QAPipeline, weights: str, questions: Questions, collection: Collection, options: OpenDomainOptions
+    pipeline: QAPipeline,
+    weights: str,
+    questions: Questions,
+    collection: Collection,
+    options: OpenDomainOptions,
+    ranking: Signature,
 ) -> Origin:
-    """What is found depends on this; ``weights`` is the digest of the model's."""
+    """What is found depends on this; ``weights`` is the digest of the model's, ``ranking`` tells how passages rank."""
     origin = origin_of(pipeline.reader, weights, questions.source, asking_options(pipeline.reader, options))
     more = {
         "questions": len(questions.examples),
         **asdict(pipeline.options),
         "ranks": options.ranks,
+        **({} if ranking["ranking"] == "bm25" else ranking),
         **collection.signature,
     }
     return replace(origin, options={**origin.options, **more})
