@@ -82,6 +82,8 @@ def test_examples_right_answers_across_languages_do_not_become_fewer(english_ind
         )
         right[f"{language} answered"] += bool(reading.answers) and exact_match(gold, said[0])
         right[f"{language} without abstaining"] += bool(said) and exact_match(gold, said[0])
-    assert Counter(question["language"] for question in CROSS_LINGUAL) == dict.fromkeys(("en", "de", "fr", "ar", "ja"), 10)
+    assert Counter(question["language"] for question in CROSS_LINGUAL) == dict.fromkeys(
+        ("en", "de", "fr", "ar", "ja"), 10
+    )
     fallen = {name: right[name] for name, floor in RIGHT["cross-lingual"].items() if right[name] < floor}
     assert not fallen

@@ -69,7 +69,7 @@ class QAPipeline:
         model: str | Path | None = None,
         options: PipelineOptions | None = None,
         retrieval: RetrievalOptions | None = None,
-        backend: BackendOptions | None = None,
+        threads: int | None = None,
     ) -> "QAPipeline":
         """Open an index that ``polyspan index`` made, with its encoder, and a reader.
 
@@ -78,13 +78,13 @@ class QAPipeline:
             model: of the reader, as ``Reader.from_pretrained`` takes it.
             options: how passages are read.
             retrieval: how they are found.
-            backend: how reader and encoder are opened.
+            threads: how many reader and encoder use; None leaves the number to their runtime.
 
         Raises:
             PassageIndexError: where there is no such index, or it was made with another encoder.
             ModelError: where a model cannot be opened.
         """
-        store = PassageStore.open(index)
+        store, backend = PassageStore.open(index), BackendOptions(threads=threads)
         words = retrieval is not None and retrieval.ranking == "words"
         encoder = None if words else open_encoder(store.settings.encoder or None, backend)
         return cls(Reader.from_pretrained(model, backend), IndexRanking(store, encoder, retrieval), options)

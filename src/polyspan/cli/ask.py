@@ -10,7 +10,6 @@ from typing import Any, get_args
 
 import click
 
-from polyspan.backends import BackendOptions
 from polyspan.cli.output import emphasised, notice, print_json
 from polyspan.cli.questions import AskAll, answer_file
 from polyspan.documents import read_bytes, read_documents
@@ -133,7 +132,7 @@ def _from_index(options: PipelineOptions, given: dict[str, Any], threads: int | 
         per_document=given["per_document"],
         where=given["where"],
     )
-    return QAPipeline.from_index(given["uri"], given["model"], options, retrieval, BackendOptions(threads=threads))
+    return QAPipeline.from_index(given["uri"], given["model"], options, retrieval, threads)
 
 
 def _on_cluster(options: PipelineOptions, reading: ReadOptions, given: dict[str, Any]) -> AskAll | None:
