@@ -12,7 +12,8 @@ from polyspan import Reader
 pytest.importorskip("torch")
 pytest.importorskip("accelerate")
 
-RECIPES = sorted((Path(__file__).parent.parent / "recipes").glob("*.yaml"))
+RETRIEVER = Path(__file__).parent.parent / "recipes" / "retriever.yaml"
+RECIPES = sorted(path for path in RETRIEVER.parent.glob("*.yaml") if path != RETRIEVER)
 VARIABLES = {
     "SQUAD": "squad",
     "AUGMENTED": "more.json",
@@ -57,6 +58,33 @@ def test_recipe_runs(path: Path, folders: dict[str, Path], tmp_path: Path) -> No
     assert report.finished
     assert report.losses
     assert Reader.from_pretrained(tmp_path / "out").settings.name == recipe.name
+
+
+def test_retriever_recipe_runs(tmp_path: Path) -> None:
+    pytest.importorskip("sentence_transformers")
+    pytest.importorskip("onnxscript")
+    from polyspan.backends import open_encoder
+    from polyspan.training import read_recipe
+    from polyspan.training.retriever import train_retriever
+    from polyspan.training.retriever_recipe import parse_retriever_recipe
+
+    recipe = parse_retriever_recipe(read_recipe(RETRIEVER, VARIABLES))
+    assert all(one.source and one.licence for one in recipe.data)
+    paragraphs = [
+        {
+            "context": f"Bridge {number}: 1874.",
+            "qas": [{"id": str(number), "question": f"Bridge {number}?", "answers": [answer]}],
+        }
+        for number in range(100, 112)
+        for answer in [{"text": str(number), "answer_start": 7}]
+    ]
+    (tmp_path / "data.json").write_text(json.dumps({"data": [{"paragraphs": paragraphs}]}))
+    base = tiny.make_encoder_folder(tmp_path / "base", "xlm-roberta")
+    data = tuple(replace(one, path=str(tmp_path / "data.json"), weight=1.0) for one in recipe.data[:2])
+    report = train_retriever(replace(recipe, model=str(base), data=data, dev=data[:1]), tmp_path / "out")
+    assert report.finished
+    assert report.onnx
+    assert open_encoder(tmp_path / "out").encode_questions(["Bridge 100?"]).shape == (1, tiny.HIDDEN)
 
 
 def test_recipes_are_there() -> None:

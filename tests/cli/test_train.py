@@ -32,6 +32,16 @@ batch: {windows: 1}
 """
 
 
+RETRIEVER = ("--set=batch=4", "--set=max_seq_len=32", "--set=dev_questions=0")
+RETRIEVER_RECIPE = """
+model: ${BASE}
+data: [{path: pairs.json}]
+dev: [{path: pairs.json}]
+batch: 4
+max_seq_len: 32
+"""
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A dataset, a student, a teacher of another tokenizer, an encoder without a head, and recipes."""
@@ -44,11 +54,26 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     content = {"data": [{"title": "", "paragraphs": [{"context": CONTEXT, "qas": questions}]}]}
     (folder / "data.json").write_text(json.dumps(content))
+    paragraphs = [
+        {
+            "context": f"The bridge over river {number} was opened in {1800 + number}.",
+            "qas": [
+                {
+                    "id": str(number),
+                    "question": f"When was the bridge over river {number} opened?",
+                    "answers": [{"text": str(1800 + number), "answer_start": 38 + len(str(number))}],
+                }
+            ],
+        }
+        for number in range(12)
+    ]
+    (folder / "pairs.json").write_text(json.dumps({"data": [{"title": "", "paragraphs": paragraphs}]}))
     tiny.make_reader_folder(folder / "student", "bert", positions=64)
     tiny.make_reader_folder(folder / "teacher", "roberta", positions=128)
     AutoModel.from_pretrained(folder / "student").save_pretrained(folder / "encoder")
     (folder / "encoder" / "tokenizer.json").write_bytes((folder / "student" / "tokenizer.json").read_bytes())
     (folder / "train.yaml").write_text(RECIPE)
+    (folder / "retriever.yaml").write_text(RETRIEVER_RECIPE)
     (folder / "distil.yaml").write_text(f"{RECIPE}distillation:\n  teachers: [{{model: '${{TEACHER}}'}}]\n")
     (folder / "broken.yaml").write_text("model: [")
     (folder / "list.yaml").write_text("- model")
@@ -129,6 +154,29 @@ def test_train_stops_after_its_minutes_and_goes_on(here: Run, tmp_path: Path) ->
     other = here(*command, "--set=seed=1")
     assert other.returncode == 2
     assert "of another recipe or other data" in other.stderr
+
+
+def test_train_a_retriever_from_a_model(polyspan: Run, tmp_path: Path) -> None:
+    command = "train", "encoder", "--task=retriever", "--data=pairs.json", "--dev=pairs.json", *RETRIEVER
+    report = report_of(polyspan(*command, "--json", "--out", tmp_path / "out"))
+    assert (report["finished"], report["pairs"], report["onnx"]) == (True, 12, True)
+    assert report["after"]["pairs.json"]["total"] == report["before"]["pairs.json"]["total"] == 12
+    assert {"README.md", "modules.json", "onnx"} <= {path.name for path in (tmp_path / "out").iterdir()}
+
+
+def test_train_a_retriever_by_a_recipe_stops_and_goes_on(here: Run, tmp_path: Path) -> None:
+    command = "train", "retriever.yaml", "--task=retriever", "--define=BASE=encoder", "--out", tmp_path / "out"
+    stopped = here(*command, "--minutes=0")
+    assert stopped.returncode == 0, stopped.stderr
+    assert stopped.stdout == f"{tmp_path / 'out'}: stopped for now; the same command goes on, 1 steps in 0.0 minutes\n"
+    finished = here(*command)
+    first, second = finished.stdout.splitlines()
+    assert first.startswith(f"{tmp_path / 'out'}: finished, ")
+    number = r"\d+\.\d → \d+\.\d"
+    assert re.fullmatch(rf"pairs\.json: recall at 1 {number}, at 10 {number}, reciprocal rank {number}", second)
+    assert finished.stderr == ""
+    other = here(*command, "--set=seed=1")
+    assert other.returncode == 2
 
 
 def test_distill_from_a_student_with_a_shared_cache(polyspan: Run, here: Run, tmp_path: Path) -> None:
@@ -218,6 +266,38 @@ def test_train_without_its_extra_names_it(command: str, missing: str) -> None:
     assert (
         result.stderr == f'polyspan: training (without {missing}) needs more packages: pip install "polyspan[train]"\n'
     )
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (["retriever.yaml", "--define=BASE=default"], "the encoder that ships is in 8 bits"),
+        (["retriever.yaml", "--define=BASE=encoder", "--set=negatives.by=[words]"], "expected one of bm25, encoder"),
+        (["retriever.yaml", "--define=BASE=encoder", "--data=nowhere.json"], "nowhere.json: No such file"),
+        (["encoder", "--data=data.json"], "give 1 answerable questions"),
+        (["encoder"], "missing 1 required positional argument: 'data'"),
+    ],
+)
+def test_train_a_retriever_bad_input_is_one_line_and_exit_2(
+    here: Run, tmp_path: Path, changes: list[str], message: str
+) -> None:
+    result = here("train", "--task=retriever", *changes, "--out", tmp_path / "out")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert len(result.stderr.splitlines()) == 1
+    assert message in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("missing", ["sentence_transformers", "onnxscript"])
+def test_train_a_retriever_without_its_extra_names_it(missing: str) -> None:
+    code = f"import sys; sys.modules[{missing!r}] = None; from polyspan.cli import main; main()"
+    arguments = ["train", "encoder", "--task=retriever", "--data=pairs.json", "--out=out"]
+    result = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    expected = (
+        f'polyspan: training a retriever (without {missing}) needs more packages: pip install "polyspan[retriever]"'
+    )
+    assert result.stderr.strip() == expected
 
 
 @pytest.mark.parametrize("command", ["train", "distill"])
