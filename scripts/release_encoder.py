@@ -94,7 +94,8 @@ def main() -> int:
             print(f"refused: {failure}", file=sys.stderr)
         if failures:
             return 1
-        write_json(MEASURED, measured)
+        sample = {"questions_per_file": given.questions, "contexts_per_file": given.passages}
+        write_json(MEASURED, {**sample, **measured})
         install(small, measured)
     return 0
 

@@ -22,7 +22,7 @@ onnx: Any = pytest.importorskip("onnx")
 
 Encoder = Callable[[str, str], Path]
 PROMPTS = {"query": "Who ", "passage": "The "}
-TEXTS = [*tiny.SENTENCES, "", "bridge " * 100]
+TEXTS = [*tiny.SENTENCES, "", "bridge " * 100, "half \ud800 a pair"]
 TORCH = BackendOptions("torch")
 
 

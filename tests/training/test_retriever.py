@@ -39,7 +39,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         name, other = NAMES[number % 10], NAMES[3 * number % 10]
         context = f"The {name} was opened in {1800 + number}, sagte die {other}."
         answers = [{"text": str(1800 + number), "answer_start": context.index("18")}]
-        questions = [{"id": str(number), "question": f"When was the {name} opened?", "answers": answers}]
+        half = "\ud800" if number == 3 else ""
+        questions = [{"id": str(number), "question": f"When was the {name} opened?{half}", "answers": answers}]
         paragraphs.append({"context": context, "qas": questions})
     (folder / "facts.json").write_text(json.dumps({"data": [{"title": "", "paragraphs": paragraphs}]}))
     tiny.make_encoder_folder(folder / "base", "bert", "mean", PROMPTS)
@@ -167,6 +168,14 @@ def test_retriever_refuses_another_runs_folder(
     with pytest.raises(ModelError, match="cannot open it"):
         train_retriever(replace(recipe, model=str(tmp_path / "empty")), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_retriever_is_trained_by_one_process(
+    recipe: RetrieverRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(InputError, match="without torchrun"):
+        train_retriever(recipe, tmp_path / "out")
 
 
 def test_retriever_pools_a_plain_transformer_and_freezes_what_it_is_told(

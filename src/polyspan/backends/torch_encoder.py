@@ -10,6 +10,7 @@ import numpy as np
 from polyspan.backends.folder import one_line
 from polyspan.backends.sentence import SentenceFolder, checked_texts, unit_vectors
 from polyspan.errors import InputError, MissingExtraError, ModelError
+from polyspan.features import without_surrogates
 from polyspan.types import FloatArray
 
 try:
@@ -75,7 +76,7 @@ class TorchEncoder:
         return self._encode(self._model.encode_document, texts, self.prompts[1])
 
     def _encode(self, encode: Callable[..., Any], texts: Sequence[str], prompt: str) -> FloatArray:
-        clean = [text.encode("utf-8", "replace").decode() for text in checked_texts(texts)]
+        clean = list(map(without_surrogates, checked_texts(texts)))
         if not clean:
             return np.zeros((0, self.dimension), np.float32)
         with self._lock:  # its tokenizer is changed by each call

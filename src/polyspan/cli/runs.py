@@ -101,9 +101,7 @@ def run_retriever(content: dict[str, Any], given: dict[str, Any]) -> None:
         shown = (f"{name} {before[key]:.1f} → {after[key]:.1f}" for key, name in RETRIEVAL.items())
         click.echo(f"{path}: {', '.join(shown)}")
     if report.finished and not report.onnx:
-        notice(
-            f"{given['out']}: has no ONNX file, as its vectors are more than pooled outputs; it opens with torch alone"
-        )
+        notice(f"{given['out']}: has no ONNX file, as torch.onnx cannot export all that it does; it opens with torch")
 
 
 def _settings(given: dict[str, Any]) -> "RunSettings":

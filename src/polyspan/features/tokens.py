@@ -132,7 +132,7 @@ class PlainTokenizer(ABC):
 
         Not all at once: what tokenizers says of a token takes many times the room of its number and offsets.
         """
-        text = _SURROGATE.sub("\ufffd", text)
+        text = without_surrogates(text)
         cuts = list(_chunk_cuts(text))
         parts = [self._encode(text, cuts[i : i + PARALLEL + 1]) for i in range(0, len(cuts) - 1, PARALLEL)]
         return Tokens(np.concatenate([part.ids for part in parts]), np.concatenate([part.offsets for part in parts]))
@@ -184,6 +184,11 @@ class TextTokenizer(PlainTokenizer):
         return TextTokens(
             np.concatenate([head.input_ids, ids, tail.input_ids]), np.concatenate([head.type_ids, types, tail.type_ids])
         )
+
+
+def without_surrogates(text: str) -> str:
+    """The text with U+FFFD for halves of surrogate pairs, which cannot be UTF-8."""
+    return _SURROGATE.sub("\ufffd", text)
 
 
 def _read_special_tokens_as_text(tokenizer: "Tokenizer") -> None:

@@ -1,6 +1,7 @@
 """A whole run of an encoder that learns to retrieve: pairs, scores before and after, the model's folder."""
 
 import json
+import os
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -101,10 +102,12 @@ def train_retriever(recipe: RetrieverRecipe, out: Path, settings: RunSettings | 
         settings: what does not change the result.
 
     Raises:
-        InputError: if ``out`` holds something else, or the disk has no room.
+        InputError: if ``out`` holds something else, the disk has no room, or there are several processes.
         DatasetError, ModelError: if data or model cannot be used; before any long work.
     """
     settings, work, began = RunSettings() if settings is None else settings, out / WORK, time.monotonic()
+    if os.environ.get("WORLD_SIZE", "1") != "1":
+        raise InputError("a retriever is trained by a single process; run the command without torchrun")
     check_out(out)
     state = _read_state(work / STATE, run_digest(recipe))
     if (work / REPORT).is_file():
@@ -215,7 +218,7 @@ def _mine(recipe: RetrieverRecipe, pairs: PairSet, encoder: TorchEncoder, progre
 
 
 def _write_folder(model: SentenceTransformer, card: str, out: Path) -> bool:
-    """Put the model into its folder, with an ONNX file unless its vectors are more than pooled; whether it has one."""
+    """Put the model into its folder, with an ONNX file if it can be exported; whether it has one."""
     latest = out / WORK / "latest"
     shutil.rmtree(latest, ignore_errors=True)
     with quietly():

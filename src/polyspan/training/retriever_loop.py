@@ -18,6 +18,7 @@ from tqdm import tqdm
 from transformers import PrinterCallback, TrainerCallback
 
 from polyspan.backends.torch import quietly
+from polyspan.features import without_surrogates
 from polyspan.training.loop import LOG_STEPS, RunSettings
 from polyspan.training.retriever_pairs import Lesson
 from polyspan.training.retriever_recipe import RetrieverRecipe
@@ -72,9 +73,11 @@ def train_steps(
 
     Checkpoints are written to a folder; from the last whole one that is there the training goes on.
     """
-    columns = {"question": [one.question for one in lessons], "passage": [one.passage for one in lessons]}
-    for place in range(len(lessons[0].negatives)):
-        columns[f"wrong_{place}"] = [one.negatives[place] for one in lessons]
+    rows = [(one.question, one.passage, *one.negatives) for one in lessons]
+    names = ["question", "passage", *(f"wrong_{place}" for place in range(len(lessons[0].negatives)))]
+    columns = {
+        name: list(map(without_surrogates, texts)) for name, texts in zip(names, zip(*rows, strict=True), strict=True)
+    }
     question_prompt, passage_prompt = prompts_of(model)
     optimisation = recipe.optimisation
     arguments = SentenceTransformerTrainingArguments(

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import chain, cycle, islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -14,12 +13,12 @@ from polyspan.backends import unpacked
 from polyspan.datasets import read_squad
 from polyspan.datasets.writing import json_text, write_text
 from polyspan.errors import InputError
+from polyspan.evaluation.encoders import Progress
 from polyspan.evaluation.opendomain import searchable
 from polyspan.retrieval import PassageRanking, cut_passages
 from polyspan.training.retriever_recipe import Negatives, PairFile, RetrieverRecipe
 from polyspan.types import Document, FloatArray, Passage, QAExample, Span
 
-Progress = Callable[[Iterable[Any], int, str], Iterable[Any]]
 Vectors = Callable[[Sequence[str], Sequence[str]], tuple[FloatArray, FloatArray]]
 """Gives unit vectors of questions and of passages, [texts, dimension] each."""
 
@@ -59,7 +58,7 @@ class Lesson:
 def read_pairs(recipe: RetrieverRecipe) -> PairSet:
     """The pairs of all data files, each as often as the weight of its file says.
 
-    Contexts are cut as ``polyspan index`` cuts documents; the passage that answers holds the begin of the first answer.
+    Contexts are cut by ``cut_passages``; the passage that answers is the one that the first answer begins in.
 
     Raises:
         DatasetError: where a file is broken.
