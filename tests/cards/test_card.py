@@ -1,5 +1,6 @@
 import math
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ from huggingface_hub import ModelCard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polyspan.cards import CardDataset, CardFacts, CardResult, CardTraining, model_card
+from polyspan.cards import ENCODER, CardDataset, CardFacts, CardResult, CardTraining, model_card
 from polyspan.errors import InputError
 from polyspan.metrics import score_squad2, signature_text
 from polyspan.types import GoldAnswer, QAExample, Report
@@ -149,3 +150,14 @@ def test_card_can_be_stored_whatever_names_hold() -> None:
     card = model_card(CardFacts("half \ud83d", "mit", datasets=(CardDataset("\udcff.json"),)))
     assert front_matter(card)["license"] == "mit"
     assert card.encode("utf-8")
+
+
+def test_card_of_an_encoder_is_an_encoders() -> None:
+    report = Report({"gold_recall_at_10": 81.25, "total": 16}, {"metric": "retrieval"})
+    card = model_card(replace(FACTS, results=(CardResult("dev.json", report),), kind=ENCODER))
+    found = front_matter(card)
+    assert (found["library_name"], found["pipeline_tag"]) == ("sentence-transformers", "sentence-similarity")
+    assert found["model-index"][0]["results"][0]["task"] == {"type": "sentence-similarity", "name": "Retrieval"}
+    assert 'open_encoder("org/reader")' in card
+    assert "Reader" not in card
+    assert "| gold\\_recall\\_at\\_10 | 81.25 |" in card

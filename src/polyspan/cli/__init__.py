@@ -22,7 +22,7 @@ COMMANDS = {
     "push": "Upload a model folder to a hub.",
     "score": "Score a file of predictions, by SQuAD's official rules or others.",
     "text": "Print the text of a file as offsets count it.",
-    "train": "Fine-tune a reader on questions in SQuAD's JSON.",
+    "train": "Fine-tune a reader, or an encoder for retrieval, on questions in SQuAD's JSON.",
     "trim": "Cut a reader's vocabulary down to some languages.",
 }
 
