@@ -51,7 +51,9 @@ def open_encoder(
 
     Folders and hub ids are in the layout of sentence-transformers. Those with an ONNX file, pooled by mean or first
     token, are opened with onnxruntime alone, and so is an ONNX file that gives whole vectors (``sentence_embedding``);
-    all others with the sentence-transformers library.
+    all others with the sentence-transformers library. Before texts stand the prompts that
+    ``config_sentence_transformers.json`` names; where it names none (as in the E5 models on the hub, which want
+    "query: " and "passage: "), nothing does, until they are put there.
 
     Args:
         model: a folder, a hub id ``org/name``, or None for the encoder that comes with polyspan.
