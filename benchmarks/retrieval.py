@@ -55,10 +55,12 @@ SHOWN = ("gold_recall_at_1", "gold_recall_at_10", "answer_recall_at_10", "gold_m
 
 def gathered(asked: Sequence[Questions], english: Sequence[Path], others: Sequence[Path]) -> Collection:
     """All contexts; those of the ``english`` files, also where they are asked, say so."""
-    names = {path.name for path in english}
-    more = [one for path in (*english, *others) for one in context_documents(read_questions(path))]
+    files = {path: context_documents(read_questions(path)) for path in (*english, *others)}
+    names = {one.id.partition("#")[0] for path in english for one in files[path]}
     of_asked = {str(questions.source["dataset"]) for questions in asked}
-    whole = collect(asked, [one for one in more if one.id.partition("#")[0] not in of_asked])
+    whole = collect(
+        asked, [one for of_file in files.values() for one in of_file if one.id.partition("#")[0] not in of_asked]
+    )
     documents = {
         name: replace(one, meta=ENGLISH) if name.partition("#")[0] in names else one
         for name, one in whole.documents.items()

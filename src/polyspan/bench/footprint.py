@@ -70,10 +70,10 @@ def run_errand() -> None:
         began = time.perf_counter()
         reader.read(errand.question, [errand.document])
         seconds.append(round(time.perf_counter() - began, 4))
-    sys.stdout.write(json.dumps({"answered": answered, "seconds": seconds, "peak_bytes": _peak_bytes()}))
+    sys.stdout.write(json.dumps({"answered": answered, "seconds": seconds, "peak_bytes": peak_bytes()}))
 
 
-def _peak_bytes() -> int | None:
+def peak_bytes() -> int | None:
     """The most memory that this process has held since its program began."""
     status = Path("/proc/self/status")
     if status.is_file():  # getrusage would count what the parent held before this program was loaded
