@@ -564,3 +564,17 @@ def test_reader_of_a_short_model_reads_in_short_windows(scorer: FakeScorer) -> N
     assert reader.defaults.max_seq_len == 40
     text = "Anna works at the harbour. " * 30 + "Bert lives in Oslo."
     assert texts(reader.read("find oslo", text)) == ["Oslo"]
+
+
+def test_reader_prefers_what_has_no_handicap_and_keeps_offsets_of_parts() -> None:
+    reader = Reader(FakeScorer("anna lives in rome oslo"), NativeSettings(no_answer=True))
+    whole = "Anna lives in Rome . Anna lives in Oslo . Rome"
+    parts = [
+        Passage(Document(whole[:20], "a", part_start=0), Span(0, 20), handicap=3.0),
+        Passage(Document(whole[42:], "a", part_start=42), Span(42, 46)),
+    ]
+    first, second = reader.read("find rome", parts).answers
+    assert [(one.start, one.end) for one in (first, second)] == [(42, 46), (14, 18)]
+    assert second.null_margin - first.null_margin == pytest.approx(3.0)
+    assert all(whole[one.start : one.end] == one.text == "Rome" for one in (first, second))
+    assert all(whole[one.context_start :].startswith(one.context) for one in (first, second))

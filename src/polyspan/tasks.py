@@ -87,7 +87,8 @@ class WindowCutter:
                 tokens = self._tokens_of(passage.text)
                 if passage.span.start:
                     tokens = Tokens(tokens.ids, tokens.offsets + np.int32(passage.span.start))
-                yield from make_windows(task.ids, tokens, template, self._settings, task.contexts[number])
+                windows = make_windows(task.ids, tokens, template, self._settings, task.contexts[number])
+                yield from (replace(one, handicap=passage.handicap) for one in windows) if passage.handicap else windows
         task.taken = True
 
     def _tokens_of(self, text: str) -> Tokens:

@@ -75,11 +75,16 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A piece of a document; whoever reads it reports offsets in the document. ``copies`` say the same elsewhere."""
+    """A piece of a document; whoever reads it reports offsets in the document.
+
+    ``copies`` say the same elsewhere. ``handicap``, in logits, is added to the null margins of its spans, as passages
+    that suit a question less are less likely to answer it.
+    """
 
     document: Document
     span: Span
     copies: tuple["Passage", ...] = ()
+    handicap: float = 0.0
 
     @property
     def text(self) -> str:
@@ -108,7 +113,7 @@ class Window:
     ``input_ids`` and ``type_ids`` have shape [tokens]; the context's tokens begin at ``context_start``;
     ``offsets`` has shape [context tokens, 2]: the characters of each in the whole context, of which ``context``
     is the number. ``owned`` are the first and last (exclusive) context tokens that count to this window and to
-    no neighbour that overlaps it.
+    no neighbour that overlaps it. ``handicap`` is its passage's.
     """
 
     context: int
@@ -117,6 +122,7 @@ class Window:
     context_start: int
     offsets: Int32Array
     owned: tuple[int, int]
+    handicap: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

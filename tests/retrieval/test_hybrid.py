@@ -1,3 +1,5 @@
+import math
+
 import pytest
 
 from fake_encoder import FakeEncoder
@@ -45,6 +47,11 @@ def test_ranking_folds_near_duplicates_and_caps_documents(store: PassageStore) -
     assert all(not passage.copies for passage in capped)
 
 
+def test_ranking_handicaps_what_ranks_low(store: PassageStore) -> None:
+    passages = IndexRanking(store, FakeEncoder(), RetrievalOptions(rank_weight=3)).best("dog", 3)
+    assert [one.handicap for one in passages] == [3 * math.log(rank) for rank in (1, 2, 3)]
+
+
 def test_ranking_keeps_to_conditions(store: PassageStore) -> None:
     assert found(store, "dog", where=["format=pdf"]) == ["de/hund"]
     assert found(store, "dog", where=["year=1931"]) == ["en/dog"]
@@ -67,7 +74,9 @@ def test_ranking_refuses_another_encoder(store: PassageStore) -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"ranking": "best"}, {"pool": 0}, {"per_document": 0}], ids=lambda one: next(iter(one))
+    "options",
+    [{"ranking": "best"}, {"pool": 0}, {"per_document": 0}, {"rank_weight": -1}],
+    ids=lambda one: next(iter(one)),
 )
 def test_options_refuse_what_cannot_be_searched_by(options: dict[str, object]) -> None:
     with pytest.raises(InputError, match="must be"):

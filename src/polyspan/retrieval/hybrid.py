@@ -1,7 +1,9 @@
 """Which passages of an index suit a question: by words, by vectors, or by both."""
 
+import math
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from polyspan.backends import TextEncoder
 from polyspan.errors import InputError, PassageIndexError
@@ -40,7 +42,9 @@ class IndexRanking:
         vector = None if self._encoder is None else self._encoder.encode_questions([question])[0]
         words = "" if self.options.ranking == "vectors" else question
         found = self._store.search(words, vector, max(self.options.pool, count), self._where)
-        return fold_duplicates(self._capped([to_passage(row) for row in found.to_pylist()]), count)
+        ranked = fold_duplicates(self._capped([to_passage(row) for row in found.to_pylist()]), count)
+        weight = self.options.rank_weight
+        return [replace(passage, handicap=weight * math.log(rank)) for rank, passage in enumerate(ranked, 1)]
 
     def _capped(self, passages: Sequence[Passage]) -> list[Passage]:
         limit = self.options.per_document

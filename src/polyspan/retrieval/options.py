@@ -1,5 +1,6 @@
 """How passages of an index are found."""
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,13 +19,15 @@ class RetrievalOptions:
     rankings fused by reciprocal ranks. Each brings ``pool`` passages, or as many as are wanted, if that is more.
     ``per_document`` passages of one document are kept at most (None: any number). ``where``: conditions that all must
     hold, such as ``format=pdf``: a key of the documents' ``meta`` and its value, or ``document=reports/*``, a pattern
-    for their ids in which ``*`` stands for any characters and ``?`` for one.
+    for their ids in which ``*`` stands for any characters and ``?`` for one. The passage of rank r is read with a
+    handicap of ``rank_weight`` times the natural logarithm of r, in logits (see ``Passage``).
     """
 
     ranking: Ranking = "hybrid"
     pool: int = 50
     per_document: int | None = None
     where: Sequence[str] = ()
+    rank_weight: float = 2.0
 
     def __post_init__(self) -> None:
         """Refuse what cannot be searched by."""
@@ -32,6 +35,8 @@ class RetrievalOptions:
             raise InputError(f"ranking must be one of {', '.join(get_args(Ranking))}, not {self.ranking!r}")
         if self.pool < 1 or (self.per_document is not None and self.per_document < 1):
             raise InputError(f"pool and per_document must be at least 1, not {self.pool} and {self.per_document}")
+        if not 0 <= self.rank_weight < math.inf:
+            raise InputError(f"rank_weight must be a finite number of logits, 0 or more, not {self.rank_weight}")
         sql_condition(self.where)
 
 
