@@ -10,7 +10,7 @@ from polyspan.backends import BackendOptions, open_encoder
 from polyspan.errors import InputError
 from polyspan.folding import fold_answers
 from polyspan.reader import EarlyStop, Reader, ReadOptions
-from polyspan.retrieval import IndexRanking, PassageRanking, PassageStore, RetrievalOptions, cut_passages
+from polyspan.retrieval import PassageRanking, RetrievalOptions, cut_passages
 from polyspan.types import Document, Passage, Reading
 
 _SPARE = 3
@@ -84,6 +84,8 @@ class QAPipeline:
             PassageIndexError: where there is no such index, or it was made with another encoder.
             ModelError: where a model cannot be opened.
         """
+        from polyspan.retrieval import IndexRanking, PassageStore  # LanceDB takes its time to import
+
         store, backend = PassageStore.open(index), BackendOptions(threads=threads)
         words = retrieval is not None and retrieval.ranking == "words"
         encoder = None if words else open_encoder(store.settings.encoder or None, backend)

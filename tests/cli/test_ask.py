@@ -1,5 +1,6 @@
 import json
 import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -158,3 +159,9 @@ def test_ask_long_text_of_50_mb_is_refused_or_answered(polyspan: Run, tmp_path: 
     alone = polyspan("ask", QUESTION, big)
     assert alone.returncode == 2
     assert len(alone.stderr.splitlines()) == 1
+
+
+def test_ask_needs_no_index_library_for_files() -> None:
+    code = "import sys, polyspan.cli.ask; print(*sys.modules)"
+    modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert {"lancedb", "pyarrow", "onnxruntime"}.isdisjoint(modules)
