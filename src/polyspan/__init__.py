@@ -11,6 +11,7 @@ if TYPE_CHECKING:
         InputError,
         MissingExtraError,
         ModelError,
+        PassageIndexError,
         PolyspanError,
     )
     from polyspan.reader import Reader, ReadOptions
@@ -27,6 +28,7 @@ __all__ = [
     "ModelError",
     "NoAnswer",
     "Passage",
+    "PassageIndexError",
     "PolyspanError",
     "ReadOptions",
     "Reader",
@@ -36,7 +38,15 @@ __all__ = [
 
 _ROOMS = {
     "backends": ["BackendOptions"],
-    "errors": ["DatasetError", "DocumentError", "InputError", "MissingExtraError", "ModelError", "PolyspanError"],
+    "errors": [
+        "DatasetError",
+        "DocumentError",
+        "InputError",
+        "MissingExtraError",
+        "ModelError",
+        "PassageIndexError",
+        "PolyspanError",
+    ],
     "reader": ["ReadOptions", "Reader"],
     "types": ["Answer", "Document", "NoAnswer", "Passage", "Reading", "Span"],
 }
