@@ -95,6 +95,25 @@ def unpacked(path: Path) -> bytes:
         raise ModelError(f"{path}: cannot be read: {one_line(error)}; copy the model folder again") from error
 
 
+def padding_id(config: Mapping[str, Any]) -> int:
+    """The padding token's id; where a configuration is silent, 1 in RoBERTa's family and else 0."""
+    pad_id = config.get("pad_token_id")
+    return pad_id if isinstance(pad_id, int) else int(_positions_after_padding(config))
+
+
+def longest_window(config: Mapping[str, Any]) -> int | None:
+    """How many tokens a model of a configuration can see at once; None where the positions are relative."""
+    positions = config.get("max_position_embeddings")
+    if not isinstance(positions, int) or positions < 1 or config.get("position_biased_input") is False:
+        return None
+    return positions - padding_id(config) - 1 if _positions_after_padding(config) else positions
+
+
+def _positions_after_padding(config: Mapping[str, Any]) -> bool:
+    """Whether the first token's position follows the padding token's id, as in RoBERTa's family."""
+    return config.get("model_type") in POSITIONS_AFTER_PADDING
+
+
 class ModelFolder:
     """The files of one model; nothing is loaded before it is asked for."""
 
@@ -139,22 +158,13 @@ class ModelFolder:
 
     @property
     def pad_id(self) -> int:
-        """The padding token's id; where the configuration is silent, 1 in RoBERTa's family and else 0."""
-        pad_id = self.config.get("pad_token_id")
-        return pad_id if isinstance(pad_id, int) else int(self._positions_after_padding)
+        """The padding token's id, as ``padding_id`` finds it."""
+        return padding_id(self.config)
 
     @property
     def max_seq_len(self) -> int | None:
-        """How many tokens a window can hold at most; None where the positions are relative."""
-        positions = self.config.get("max_position_embeddings")
-        if not isinstance(positions, int) or positions < 1 or self.config.get("position_biased_input") is False:
-            return None
-        return positions - self.pad_id - 1 if self._positions_after_padding else positions
-
-    @property
-    def _positions_after_padding(self) -> bool:
-        """Whether the first token's position follows the padding token's id, as in RoBERTa's family."""
-        return self.config.get("model_type") in POSITIONS_AFTER_PADDING
+        """How many tokens a window can hold at most, as ``longest_window`` finds it."""
+        return longest_window(self.config)
 
     def write_settings(self, settings: NativeSettings) -> None:
         """Write ``polyspan.json``, whole or not at all."""

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from tokenizers import Tokenizer
 
-from polyspan.backends.folder import ModelFolder, one_line
+from polyspan.backends.folder import ModelFolder, longest_window, one_line, padding_id
 from polyspan.errors import InputError, MissingExtraError, ModelError
 from polyspan.features import Batch, PairTokenizer
 from polyspan.types import FloatArray
@@ -35,20 +35,14 @@ TOKENIZER_FILES = (
 )
 
 
-class TorchScorer:
-    """A model folder opened by transformers; its own code is never run."""
+class _Scorer:
+    """An open model of transformers, on whichever device it is."""
 
-    def __init__(self, folder: ModelFolder, device: str | None = None, dtype: str | None = None) -> None:
-        dtype = "float32" if dtype is None else dtype
-        if dtype not in DTYPES:
-            raise InputError(f"dtype must be one of {', '.join(DTYPES)}, not {dtype!r}")
-        self._device = open_device("cpu" if device is None else device)
-        self._folder = folder
-        self.name = folder.name
-        self.tokenizer = open_tokenizer(folder)
-        self.max_seq_len = folder.max_seq_len
-        model = open_model(folder, DTYPES[dtype])
-        self._model = model.to(self._device).eval()
+    def __init__(self, model: Any, tokenizer: PairTokenizer, name: str, config: Mapping[str, Any]) -> None:
+        self.name = name
+        self.tokenizer = tokenizer
+        self.max_seq_len = longest_window(config)
+        self._model = model.eval()
         self._takes_types = takes_types(model)
 
     def score(self, batch: Batch) -> tuple[FloatArray, FloatArray]:
@@ -57,13 +51,50 @@ class TorchScorer:
         if self._takes_types:
             given["token_type_ids"] = batch.type_ids
         with torch.inference_mode():
-            output = self._model(**{name: torch.from_numpy(ids).to(self._device) for name, ids in given.items()})
+            output = self._model(**{name: torch.from_numpy(ids).to(self._model.device) for name, ids in given.items()})
         start, end = (logits.float().cpu().numpy() for logits in (output.start_logits, output.end_logits))
         return start.astype(np.float32, copy=False), end.astype(np.float32, copy=False)
+
+
+class TorchScorer(_Scorer):
+    """A model folder opened by transformers; its own code is never run."""
+
+    def __init__(self, folder: ModelFolder, device: str | None = None, dtype: str | None = None) -> None:
+        dtype = "float32" if dtype is None else dtype
+        if dtype not in DTYPES:
+            raise InputError(f"dtype must be one of {', '.join(DTYPES)}, not {dtype!r}")
+        place = open_device("cpu" if device is None else device)
+        tokenizer = open_tokenizer(folder)
+        super().__init__(open_model(folder, DTYPES[dtype]).to(place), tokenizer, folder.name, folder.config)
+        self._folder = folder
 
     def save(self, folder: Path) -> None:
         """Write configuration, safetensors and tokenizer."""
         save_model(self._model, self._folder, folder)
+
+
+class ObjectScorer(_Scorer):
+    """A model of transformers that the caller opened; it is put into evaluation mode."""
+
+    def __init__(self, model: Any, tokenizer: Tokenizer, device: str | None = None) -> None:
+        """Wrap it; ``tokenizer`` stays as it is. ``device`` None leaves the model where it is.
+
+        Raises InputError where it is no such model.
+        """
+        if not (hasattr(model, "config") and hasattr(model, "forward")):
+            raise InputError(f"model is a {type(model).__name__}; expected a folder, a hub id or a transformers model")
+        if device is not None:
+            model = model.to(open_device(device))
+        config, name = model.config.to_dict(), getattr(model, "name_or_path", "") or type(model).__name__
+        pair = PairTokenizer(Tokenizer.from_str(tokenizer.to_str()), padding_id(config))
+        super().__init__(model, pair, Path(name).name if Path(name).is_dir() else name, config)
+        self._whole_tokenizer = tokenizer
+
+    def save(self, folder: Path) -> None:
+        """Write configuration, safetensors and tokenizer."""
+        with quietly():
+            self._model.save_pretrained(folder)
+        self._whole_tokenizer.save(str(folder / "tokenizer.json"))
 
 
 def open_model(
