@@ -73,7 +73,8 @@ class ReadOptions:
     the ``overlap_threshold`` that it was fitted with, the model's own. Lengths are in tokens; ``doc_stride`` is the
     overlap of neighbouring windows, ``overlap_threshold`` (0 to 1) what two answers may share, ``context_chars`` the
     length of the text shown around an answer, ``batch_tokens`` how many tokens are scored at once. Models that quantise
-    a batch by its largest value answer otherwise in company; 1 scores each window alone.
+    a batch by its largest value answer otherwise in company; 1 scores each window alone. ``step``, where it is given,
+    stands in place of ``doc_stride``: the tokens from one window's begin to the next one's.
     """
 
     top_k: int = 5
@@ -91,10 +92,11 @@ class ReadOptions:
     max_answer_len: int = 64
     context_chars: int = 240
     batch_tokens: int = 800
+    step: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse counts below 1 and what is no language."""
-        for name in ("top_k", "top_k_per_document", "top_k_per_window", "batch_tokens"):
+        for name in ("top_k", "top_k_per_document", "top_k_per_window", "batch_tokens", "step"):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or value < 1):
                 raise InputError(f"{name} must be a whole number of at least 1, not {value!r}")
@@ -264,7 +266,7 @@ class Reader:
                 return
 
     def _cutter(self, options: ReadOptions) -> WindowCutter:
-        settings = WindowSettings(options.max_seq_len, options.doc_stride, options.max_question_len)
+        settings = WindowSettings(options.max_seq_len, options.doc_stride, options.max_question_len, options.step)
         longest = self.scorer.max_seq_len
         if longest is not None and settings.max_seq_len > longest:
             raise InputError(

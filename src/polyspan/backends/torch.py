@@ -168,6 +168,11 @@ def save_tokenizer(source: ModelFolder, target: Path) -> None:
             shutil.copy(path, target / path.name)
 
 
+def first_gpu() -> str | None:
+    """Torch's name of this machine's GPU or other accelerator; None without one."""
+    return str(torch.accelerator.current_accelerator()) if torch.accelerator.is_available() else None
+
+
 def open_device(name: str) -> torch.device:
     """The device of that name, tried out."""
     try:

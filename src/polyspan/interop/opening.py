@@ -1,6 +1,6 @@
 """What other libraries' arguments name as a model, to a reader."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,13 @@ class Opening:
     """How a model is opened.
 
     ``device`` is torch's, or the number of a GPU; None and -1 are the processor, and leave the runtime to the model
-    folder. So does ``dtype`` None, or float32; others are torch's.
+    folder. So does ``dtype`` None, or float32; others are torch's. ``use_gpu`` takes a GPU, if there is one, for a
+    model without an ONNX file and where no device is named.
     """
 
     device: Any = None
     dtype: Any = None
+    use_gpu: bool = False
     revision: str | None = None
     local_files_only: bool = False
 
@@ -66,6 +68,10 @@ def open_named(model: Any, tokenizer: Any, opening: Opening) -> tuple[Reader, An
 
         return Reader(ObjectScorer(model, whole_tokenizer(source), opening.torch_device)), source
     folder = find_model(model, opening.revision, opening.local_files_only)
+    if opening.use_gpu and opening.device is None and folder.onnx_file is None:
+        from polyspan.backends.torch import first_gpu
+
+        opening = replace(opening, device=first_gpu())
     scorer = open_scorer(folder, opening.backend)
     if source is None or tokenizer == model:
         source = folder

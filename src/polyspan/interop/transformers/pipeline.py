@@ -8,6 +8,7 @@ from typing import Any
 
 from polyspan.errors import InputError
 from polyspan.interop.opening import Opening, open_named
+from polyspan.interop.ranking import with_no_answer
 from polyspan.interop.transformers.arguments import (
     INPUTS,
     CallOptions,
@@ -161,15 +162,14 @@ def _read_options(defaults: ReadOptions, options: CallOptions) -> ReadOptions:
 
 
 def _ranked(reading: Reading, context: str, options: CallOptions) -> list[Result]:
-    """Answers, with "no answer" where its score puts it, but first if and only if the reader chose it."""
+    """Answers, with "no answer" among them if it is allowed, and alone where nothing can be quoted."""
     quotes = list(_quotes(reading.answers or reading.candidates, context, options.align_to_words))
-    if not (options.handle_impossible_answer or not quotes):
+    if quotes and not options.handle_impossible_answer:
         return quotes
     score = reading.no_answer.score if options.handle_impossible_answer else 0.0
-    first = quotes[: not reading.no_answer.chosen]
-    rest = [*quotes[len(first) :], {"score": score, "start": 0, "end": 0, "answer": ""}]
-    rest.sort(key=lambda one: (one["answer"] != "" and reading.no_answer.chosen, -one["score"]))
-    return [*first, *rest][: options.top_k]
+    none: Result = {"score": score, "start": 0, "end": 0, "answer": ""}
+    ranked = with_no_answer(quotes, none, reading.no_answer.chosen, lambda one: float(one["score"]))
+    return ranked[: options.top_k]
 
 
 def _quotes(answers: Iterable[Answer], context: str, align_to_words: bool) -> Iterator[Result]:

@@ -168,9 +168,9 @@ def _best_spans(start: FloatArray, end: FloatArray, most_tokens: int, count: int
 
 def _characters(encoding: "Encoding", first: int, last: int, align_to_words: bool) -> tuple[int, int]:
     """The characters from one token to another, or of their words where the tokenizer knows them."""
-    words = encoding.token_to_word(first), encoding.token_to_word(last)
-    if align_to_words and words[0] is not None and words[1] is not None:
-        begin, finish = (encoding.word_to_chars(word, sequence_index=1) for word in words)
+    first_word, last_word = encoding.token_to_word(first), encoding.token_to_word(last)
+    if align_to_words and first_word is not None and last_word is not None:
+        begin, finish = (encoding.word_to_chars(word, sequence_index=1) for word in (first_word, last_word))
         if begin is not None and finish is not None:
             return begin[0], finish[1]
     return encoding.offsets[first][0], encoding.offsets[last][1]
