@@ -222,11 +222,19 @@ def test_reader_refuses_what_is_no_document(reader: Reader) -> None:
         reader.read("find oslo", [b"Oslo"])  # type: ignore[list-item]
 
 
-@pytest.mark.parametrize("name", ["top_k", "top_k_per_document", "top_k_per_window", "batch_tokens"])
+@pytest.mark.parametrize("name", ["top_k", "top_k_per_document", "top_k_per_window", "batch_tokens", "step"])
 @pytest.mark.parametrize("value", [0, -1, 1.5])
 def test_reader_options_refuse_bad_counts(name: str, value: float) -> None:
     with pytest.raises(InputError, match=f"{name} must be a whole number of at least 1"):
         ReadOptions(**{name: value})  # type: ignore[arg-type]
+
+
+def test_reader_step_stands_in_place_of_the_overlap(reader: Reader, scorer: FakeScorer) -> None:
+    room = 24 - 3 - 2
+    for step in (5, room):
+        scorer.batches.clear()
+        reader.read("find oslo", "anna " * 60, ReadOptions(max_seq_len=24, step=step, max_question_len=8))
+        assert sum(windows for windows, _ in scorer.batches) == 1 + -(-(60 - room) // step)
 
 
 def test_reader_refuses_windows_that_the_model_cannot_see(reader: Reader) -> None:
