@@ -21,6 +21,7 @@ COMMANDS = {
     "open-domain": "Ask questions of a whole collection, and score ranking and answers.",
     "push": "Upload a model folder to a hub.",
     "score": "Score a file of predictions, by SQuAD's official rules or others.",
+    "serve": "Answer questions over HTTP.",
     "text": "Print the text of a file as offsets count it.",
     "train": "Fine-tune a reader, or an encoder for retrieval, on questions in SQuAD's JSON.",
     "trim": "Cut a reader's vocabulary down to some languages.",

@@ -1,0 +1,186 @@
+"""What can be asked of a server."""
+
+import time
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import FastAPI, File, Response, UploadFile
+
+from polyspan.errors import DocumentError, InputError
+from polyspan.pipeline import PipelineOptions, QAPipeline
+from polyspan.serving import schemas
+from polyspan.serving.collection import Collection
+from polyspan.serving.feedback import FeedbackStore, judged
+from polyspan.serving.gate import Gate
+from polyspan.serving.metrics import Metrics
+from polyspan.serving.options import ServeOptions
+from polyspan.serving.problems import Problem
+from polyspan.types import Document, Reading
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """What the operations share."""
+
+    collection: Collection
+    feedback: FeedbackStore
+    options: ServeOptions
+    metrics: Metrics
+    gate: Gate
+
+    def answer(self, requests: list[schemas.AnswerRequest]) -> list[dict[str, Any]]:
+        """What ``ask --json`` prints, for each request."""
+        return [self._answer(request) for request in requests]
+
+    def _answer(self, request: schemas.AnswerRequest) -> dict[str, Any]:
+        began = time.perf_counter()
+        reader = self.collection.reader
+        options = replace(reader.defaults, top_k=request.top_k, return_no_answer=request.return_no_answer)
+        limits = PipelineOptions(request.passages)
+        if request.documents is None:
+            pipeline = self.collection.pipeline_of(limits)
+        else:
+            given = enumerate(request.documents)
+            documents = [Document(one.text, str(place) if one.id is None else one.id) for place, one in given]
+            pipeline = QAPipeline(reader, documents, limits)
+        reading = pipeline.ask(request.question, options)
+        self._count(reading)
+        elapsed = round(1000 * (time.perf_counter() - began), 1)
+        return {**reading.to_json(), "model": reader.scorer.name, "elapsed_ms": elapsed}
+
+    def _count(self, reading: Reading) -> None:
+        self.metrics.questions.inc()
+        if not reading.answers:
+            self.metrics.no_answers.inc()
+
+    def check(self, request: schemas.AnswerRequest) -> None:
+        """Refuse what is beyond the limits."""
+        limits = {
+            "question": (len(request.question), self.options.max_question_chars, "characters"),
+            "top_k": (request.top_k, self.options.max_top_k, "answers"),
+            "passages": (request.passages, self.options.max_passages, "passages"),
+        }
+        for field, (value, most, unit) in limits.items():
+            if value > most:
+                raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"{field}: at most {most} {unit}, not {value}")
+        if not request.question.strip():
+            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "question: expected a text with something in it")
+
+    def check_writable(self) -> None:
+        """Refuse changes where none are taken."""
+        if self.options.read_only:
+            raise Problem(HTTPStatus.FORBIDDEN, "this server is read-only; ask whoever runs it to add documents")
+
+    def document(self, name: str) -> Document:
+        """A document's text; a problem where there is none."""
+        found = self.collection.text(name)
+        if found is None:
+            raise Problem(HTTPStatus.NOT_FOUND, f"there is no document {name!r:.200}; see GET /v1/documents")
+        return found
+
+
+def add_routes(app: FastAPI, server: Server) -> None:
+    """All operations."""
+    _add_answering(app, server)
+    _add_documents(app, server)
+    _add_feedback(app, server)
+    _add_health(app, server)
+
+
+def _add_answering(app: FastAPI, server: Server) -> None:
+    refusals = schemas.problems(401, 408, 413, 422, 429, 503)
+
+    @app.post("/v1/answer", responses=refusals, tags=["answers"])
+    async def answer(request: schemas.AnswerRequest) -> schemas.ReadingBody:
+        """Quotes that answer a question, or no answer."""
+        server.check(request)
+        server.metrics.batch.observe(1)
+        (found,) = await server.gate.run(lambda: server.answer([request]))
+        return schemas.ReadingBody(**found)
+
+    @app.post("/v1/answer/batch", responses=refusals, tags=["answers"])
+    async def answer_batch(request: schemas.BatchRequest) -> schemas.BatchBody:
+        """The same for several questions."""
+        most = server.options.max_questions
+        if len(request.questions) > most:
+            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"questions: at most {most}, not {len(request.questions)}")
+        for one in request.questions:
+            server.check(one)
+        server.metrics.batch.observe(len(request.questions))
+        found = await server.gate.run(lambda: server.answer(request.questions))
+        return schemas.BatchBody(readings=[schemas.ReadingBody(**one) for one in found])
+
+
+def _add_documents(app: FastAPI, server: Server) -> None:
+    collection = server.collection
+
+    @app.get("/v1/documents", responses=schemas.problems(401, 503), tags=["documents"])
+    def documents() -> schemas.DocumentsBody:
+        """What can be asked."""
+        return schemas.DocumentsBody(documents=[schemas.DocumentBody(**one) for one in collection.documents()])
+
+    @app.post("/v1/documents", responses=schemas.problems(401, 403, 408, 413, 422, 429, 503), tags=["documents"])
+    async def upload(
+        files: Annotated[list[UploadFile], File(description="Any of the formats of polyspan ask.")],
+    ) -> schemas.UploadBody:
+        """Add files; one of a name that is there already takes its place."""
+        server.check_writable()
+        contents = [(file.filename or "", await file.read()) for file in files]
+
+        def add() -> schemas.UploadBody:
+            body = schemas.UploadBody(added=[], refused=[])
+            for name, content in contents:
+                try:
+                    body.added.append(collection.add(name, content))
+                except (DocumentError, InputError) as error:
+                    body.refused.append({"name": name, "detail": str(error)})
+            return body
+
+        body = await server.gate.run(add)
+        if not body.added:
+            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "; ".join(one["detail"] for one in body.refused))
+        return body
+
+    @app.delete("/v1/documents/{name:path}", responses=schemas.problems(401, 403, 404, 503), tags=["documents"])
+    def delete(name: str) -> Response:
+        """Forget a document, and delete its file if it was uploaded."""
+        server.check_writable()
+        if not collection.remove(name):
+            server.document(name)
+        return Response(status_code=HTTPStatus.NO_CONTENT)
+
+    @app.get("/v1/documents/{name:path}/text", responses=schemas.problems(401, 404, 503), tags=["documents"])
+    def text(name: str) -> schemas.TextBody:
+        """A document's text, which offsets count."""
+        found = server.document(name)
+        return schemas.TextBody(id=found.id, text=found.text, page_starts=list(found.page_starts))
+
+
+def _add_feedback(app: FastAPI, server: Server) -> None:
+    @app.post("/v1/feedback", responses=schemas.problems(401, 403, 404, 422, 503), tags=["feedback"], status_code=201)
+    def feedback(request: schemas.FeedbackRequest) -> schemas.FeedbackBody:
+        """Keep whether an answer was right, and what would have been."""
+        server.check_writable()
+        document = server.document(request.document)
+        one = judged(document, request.verdict, request.question, request.start, request.end)
+        return schemas.FeedbackBody(id=server.feedback.add(one))
+
+
+def _add_health(app: FastAPI, server: Server) -> None:
+    @app.get("/healthz", tags=["server"])
+    def healthz() -> dict[str, str]:
+        """The process runs."""
+        return {"status": "ok"}
+
+    @app.get("/readyz", responses=schemas.problems(503), tags=["server"])
+    def readyz() -> schemas.HealthBody:
+        """Questions can be answered."""
+        collection = server.collection
+        name, count = collection.reader.scorer.name, len(collection.documents())
+        return schemas.HealthBody(status="ok", model=name, documents=count)
+
+    @app.get("/metrics", tags=["server"], responses={200: {"content": {"text/plain": {}}}, **schemas.problems(401)})
+    def metrics() -> Response:
+        """Numbers for Prometheus."""
+        return Response(server.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
