@@ -179,3 +179,14 @@ def test_server_describes_itself(serve: Serve) -> None:
     }
     assert schema["components"]["schemas"]["AnswerRequest"]["examples"]
     assert client.get("/readyz").json() == {"status": "ok", "model": "fake", "documents": 1}
+
+
+def test_server_shows_its_page_and_runs_no_other_script(serve: Serve) -> None:
+    client = serve(token="secret")
+    page = client.get("/")
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert "script-src 'self'" in page.headers["content-security-policy"]
+    assert "innerHTML" not in client.get("/page/page.js").text
+    assert client.get("/page/style.css").status_code == 200
+    for path in ("/page/../app.py", "/page/%2e%2e/app.py", "/page/%2e%2e%2fapp.py"):
+        assert client.get(path).status_code in (401, 404)

@@ -15,15 +15,13 @@ ANNA = {"question": "find rome", "document": "uploads/anna.txt"}
 
 def test_feedback_is_kept(serve: Serve, folder: Path) -> None:
     client = serve()
-    for number, body in enumerate(
-        [
-            {"verdict": "right", "start": 14, "end": 18},
-            {"verdict": "wrong", "start": 0, "end": 4},
-            {"verdict": "corrected", "start": 0, "end": 4},
-            {"verdict": "unanswerable"},
-        ],
-        1,
-    ):
+    bodies: list[dict[str, Any]] = [
+        {"verdict": "right", "start": 14, "end": 18},
+        {"verdict": "wrong", "start": 0, "end": 4},
+        {"verdict": "corrected", "start": 0, "end": 4},
+        {"verdict": "unanswerable"},
+    ]
+    for number, body in enumerate(bodies, 1):
         response = client.post("/v1/feedback", json={**ANNA, **body})
         assert (response.status_code, response.json()) == (201, {"id": number})
     kept = FeedbackStore(folder).all()

@@ -41,5 +41,5 @@ def serve(paths: tuple[Path, ...], **given: Any) -> None:
             notice(f"skipped {error}")
         app = create_app(collection, FeedbackStore(folder), options)
         logging.basicConfig(level=logging.INFO, format="%(message)s")
-        notice(f"http://{given['host']}:{given['port']}/docs answers about {len(collection.documents()):,} documents")
+        notice(f"http://{given['host']}:{given['port']} answers about {len(collection.documents()):,} documents")
         uvicorn.run(app, host=given["host"], port=given["port"], access_log=False, log_level="warning")

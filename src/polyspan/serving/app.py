@@ -6,10 +6,14 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
+from fastapi.responses import FileResponse
+from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from polyspan.errors import PolyspanError
@@ -22,6 +26,10 @@ from polyspan.serving.options import ServeOptions
 from polyspan.serving.problems import Problem
 from polyspan.serving.routes import Server, add_routes
 
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 LOG = logging.getLogger("polyspan.serving")
 
 
@@ -47,8 +55,11 @@ def create_app(collection: Collection, feedback: FeedbackStore, options: ServeOp
         version=version("polyspan"),
         summary="Exact quotes from documents, or an honest no answer.",
         lifespan=lifespan,
+        docs_url=None,  # these pages load scripts from elsewhere
+        redoc_url=None,
     )
     add_routes(app, Server(collection, feedback, options, metrics, gate))
+    _add_page(app)
     _add_refusals(app)
     app.add_middleware(Guard, options=options)
     if options.origins:
@@ -60,6 +71,16 @@ def create_app(collection: Collection, feedback: FeedbackStore, options: ServeOp
         )
     _add_records(app, metrics)
     return app
+
+
+def _add_page(app: FastAPI) -> None:
+    """The page, which runs no script but its own."""
+    folder = Path(str(files("polyspan") / "serving" / "page"))
+    app.mount("/page", StaticFiles(directory=folder))
+
+    @app.get("/", include_in_schema=False)
+    def page() -> FileResponse:
+        return FileResponse(folder / "index.html", headers={"Content-Security-Policy": POLICY})
 
 
 def _add_refusals(app: FastAPI) -> None:

