@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from polyspan.datasets import FORMATS
+from polyspan.datasets import FORMATS, read_squad
+from polyspan.serving.feedback import Feedback, FeedbackStore
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 CONTEXT = "The harbour of Tessin was built in 1888. It has two piers."
@@ -170,3 +171,20 @@ def test_data_convert_overwrites_by_force_only(polyspan: Run, clean: Path, tmp_p
     assert polyspan("data", "convert", clean, target, "--to", "csv", "--force").returncode == 0
     assert polyspan("data", "convert", clean, tmp_path, "--to", "csv", "--force").returncode == 2
     assert target.read_text().startswith("id,title,context,question,answers,answer_starts")
+
+
+def test_data_export_feedback_writes_what_people_said(polyspan_here: Run, tmp_path: Path) -> None:
+    nothing = polyspan_here("data", "export-feedback", tmp_path, tmp_path / "out.json")
+    assert (nothing.returncode, nothing.stderr.count("holds no feedback")) == (2, 1)
+    store = FeedbackStore(tmp_path)
+    store.add(Feedback("When was it built?", "harbour.txt", CONTEXT, "wrong", 4, 11))
+    silent = polyspan_here("data", "export-feedback", tmp_path, tmp_path / "out.json")
+    assert (silent.returncode, silent.stderr.count("none of 1 judgements says what is right")) == (2, 1)
+    store.add(Feedback("When was it built?", "harbour.txt", CONTEXT, "corrected", 35, 39))
+    store.add(Feedback("Who paid?", "harbour.txt", CONTEXT, "unanswerable", None, None))
+    result = polyspan_here("data", "export-feedback", tmp_path, tmp_path / "out.json")
+    assert result.stdout == f"{tmp_path / 'out.json'}: 2 questions from 3 judgements\n"
+    built, paid = read_squad(tmp_path / "out.json")
+    assert (built.answers[0].text, built.answers[0].start, paid.is_impossible) == ("1888", 35, True)
+    assert polyspan_here("data", "export-feedback", tmp_path, tmp_path / "out.json").returncode == 2
+    assert polyspan_here("data", "check", tmp_path / "out.json").returncode == 0

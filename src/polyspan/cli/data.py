@@ -1,4 +1,4 @@
-"""``polyspan data check`` and ``polyspan data convert``."""
+"""``polyspan data``."""
 
 import sys
 from collections import Counter
@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from polyspan.cli.output import notice, print_json
-from polyspan.datasets import FORMATS, KINDS, DatasetCheck, check_squad, write_corrected
+from polyspan.datasets import FORMATS, KINDS, DatasetCheck, check_squad, write_corrected, write_squad
 from polyspan.datasets import convert as convert_file
 from polyspan.errors import InputError
 
@@ -83,6 +83,33 @@ def convert(source: Path, target: Path, force: bool, as_json: bool, **formats: A
         click.echo(
             f"{target}: {conversion.questions} questions, from {conversion.source_format} to {conversion.target_format}"
         )
+
+
+@data.command("export-feedback")
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("target", metavar="OUT", type=click.Path(path_type=Path))
+@click.option("--force", is_flag=True, help="Replace OUT if it exists.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
+def export_feedback(folder: Path, target: Path, force: bool, as_json: bool) -> None:
+    """Write what people said of answers to a server's --index FOLDER as SQuAD 2.0 JSON, which polyspan train takes.
+
+    Answers that were right, corrections, and questions that have no answer; that an answer was wrong teaches nothing
+    alone, and is left out.
+    """
+    from polyspan.serving.feedback import FeedbackStore, as_examples
+
+    _refuse_existing(target, force)
+    if not FeedbackStore.exists(folder):
+        raise InputError(f"{folder}: holds no feedback; expected the --index folder of polyspan serve")
+    kept = FeedbackStore(folder).all()
+    examples = as_examples(kept)
+    if not examples:
+        raise InputError(f"{folder}: none of {len(kept)} judgements says what is right; nothing to export")
+    write_squad(target, examples)
+    if as_json:
+        print_json({"target": str(target), "judgements": len(kept), "questions": len(examples)})
+    else:
+        click.echo(f"{target}: {len(examples)} questions from {len(kept)} judgements")
 
 
 def _refuse_existing(path: Path, force: bool) -> None:

@@ -233,8 +233,9 @@ def _is_local(uri: str) -> bool:
 
 
 def _may_hold_index(folder: Path) -> bool:
-    """Whether a folder, if it is one, is empty or holds an index already, perhaps a broken one."""
-    return folder.is_dir() and {path.name for path in folder.iterdir()} <= {f"{TABLE}.lance", LOCK}
+    """Whether a folder, if it is one, is empty or holds an index already, perhaps a broken or a served one."""
+    known = (f"{TABLE}.lance", LOCK, "uploads", "feedback.sqlite", "feedback.sqlite-wal", "feedback.sqlite-shm")
+    return folder.is_dir() and all(path.name in known for path in folder.iterdir())
 
 
 def _connect(uri: str) -> Any:

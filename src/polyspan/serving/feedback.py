@@ -65,6 +65,11 @@ class FeedbackStore:
             ).fetchall()
         return [Feedback(*row) for row in rows]
 
+    @classmethod
+    def exists(cls, folder: Path) -> bool:
+        """Whether a server kept feedback in that folder."""
+        return (folder / FILE).is_file()
+
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
         connection = sqlite3.connect(self._file, timeout=30)
