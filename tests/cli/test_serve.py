@@ -56,7 +56,8 @@ def server(port: int, *arguments: object) -> Iterator["subprocess.Popen[str]"]:
 def test_serve_keeps_uploads_and_feedback_over_a_kill(tmp_path: Path, port: int) -> None:
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "harbour.txt").write_text("The harbour of Tessin was built in 1888. It has two piers.")
-    body = b'--x\r\nContent-Disposition: form-data; name="files"; filename="bees.txt"\r\n\r\nBees dance in June.\r\n--x--\r\n'
+    head = b'Content-Disposition: form-data; name="files"; filename="bees.txt"'
+    body = b"\r\n".join((b"--x", head, b"", b"Bees dance in June.", b"--x--", b""))
     question = {"question": "When was the harbour of Tessin built?"}
     with server(port, tmp_path / "docs", "--index", tmp_path / "index") as process:
         found = ask(port, "/v1/answer", question)["answers"][0]
