@@ -117,11 +117,13 @@ def _positions_after_padding(config: Mapping[str, Any]) -> bool:
 class ModelFolder:
     """The files of one model; nothing is loaded before it is asked for."""
 
+    config_file = "config.json"
+
     def __init__(self, path: Path, name: str | None = None) -> None:
-        if not (path / "config.json").is_file():
+        if not (path / self.config_file).is_file():
             raise ModelError(
-                f"{path}: no config.json there; expected a folder in Hugging Face's layout, as save_pretrained "
-                "writes it"
+                f"{path}: no {self.config_file} there; expected a folder in Hugging Face's layout, as save_pretrained "
+                "writes it, or polyspan convert from FARM's"
             )
         self.path = path
         self.name = name or self.settings.name or path.resolve().name
@@ -133,10 +135,10 @@ class ModelFolder:
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """``config.json``."""
-        content = self._json("config.json")
+        """Transformers' configuration of the model."""
+        content = self._json(self.config_file)
         if not isinstance(content, dict):
-            raise ModelError(f"{self.path / 'config.json'}: expected a JSON object")
+            raise ModelError(f"{self.path / self.config_file}: expected a JSON object")
         return content
 
     @cached_property

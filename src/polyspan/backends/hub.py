@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from glob import escape
 from pathlib import Path, PurePosixPath
 
+from polyspan.backends.farm_folder import FarmFolder
 from polyspan.backends.folder import ONNX_FILES, ModelFolder, one_line
 from polyspan.errors import ModelError
 
@@ -42,7 +43,7 @@ def find_model(
     """The folder of a model.
 
     Args:
-        model: None or "default" for the shipped reader, a folder, or a hub id ``org/name``.
+        model: None or "default" for the shipped reader, a folder, of FARM's layout too, or a hub id ``org/name``.
         revision: branch, tag or commit on the hub.
         local_files_only: never ask the hub. ``HF_HUB_OFFLINE``, ``HF_HOME`` and ``HF_TOKEN`` count as everywhere.
 
@@ -51,7 +52,8 @@ def find_model(
     """
     if model is None or model == SHIPPED:
         return ModelFolder.shipped()
-    return ModelFolder(*find_files(model, revision, local_files_only))
+    path, name = find_files(model, revision, local_files_only)
+    return FarmFolder(path) if FarmFolder.is_one(path) else ModelFolder(path, name)
 
 
 def find_files(

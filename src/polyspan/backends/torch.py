@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from tokenizers import Tokenizer
 
+from polyspan.backends.farm_folder import ENCODER, LAYER, TEMPERATURE, FarmFolder
 from polyspan.backends.folder import ModelFolder, longest_window, one_line, padding_id
 from polyspan.errors import InputError, MissingExtraError, ModelError
 from polyspan.features import Batch, PairTokenizer
@@ -18,13 +19,15 @@ from polyspan.types import FloatArray
 
 try:
     import torch
-    from transformers import AutoModel, AutoModelForQuestionAnswering, AutoTokenizer
+    from safetensors.torch import load_file, save_file
+    from transformers import AutoConfig, AutoModel, AutoModelForQuestionAnswering, AutoTokenizer
     from transformers.utils import logging
 except ImportError as error:
     raise MissingExtraError("a model folder without an ONNX file", "torch") from error
 
 OPENING: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+SPAN_HEAD = "qa_outputs"
 TOKENIZER_FILES = (
     "tokenizer*.json*",
     "special_tokens_map.json",
@@ -107,14 +110,16 @@ def open_model(
     kind = AutoModel if as_encoder else AutoModelForQuestionAnswering
     try:
         with quietly():
-            model, info = kind.from_pretrained(
-                folder.path, dtype=dtype, output_loading_info=True, weights_only=True, **OPENING, **options
-            )
+            if isinstance(folder, FarmFolder):
+                model, info = _open_farm(folder, dtype, **options)
+            else:
+                model, info = kind.from_pretrained(
+                    folder.path, dtype=dtype, output_loading_info=True, weights_only=True, **OPENING, **options
+                )
+    except ModelError:
+        raise
     except UnpicklingError as error:
-        raise ModelError(
-            f"{folder.path}: its pickled weights are broken or hold code, which is never run; expected a "
-            "state dict, or better model.safetensors"
-        ) from error
+        raise _pickled(folder.path) from error
     except Exception as error:  # odd configurations and broken weights fail in many ways
         raise ModelError(f"{folder.path}: transformers cannot open it: {one_line(error)}") from error
     # what makes one vector of the first token, which nobody asks for
@@ -124,6 +129,64 @@ def open_model(
             + ("a whole transformer" if as_encoder else "a model fine-tuned for extractive question answering")
         )
     return model
+
+
+def _open_farm(folder: FarmFolder, dtype: torch.dtype | Literal["auto"], **options: Any) -> tuple[Any, Any]:
+    """A model put together from its encoder and its head, and transformers' report of that."""
+    config = AutoConfig.for_model(**folder.config)
+    models: Any = AutoModelForQuestionAnswering
+    with torch.device("meta"):
+        kind: Any = type(models.from_config(config))
+    encoder, head = (read_weights(folder.weights_file(part)) for part in (ENCODER, folder.head))
+    layers = [name for name in head if name != TEMPERATURE]
+    if sorted(layers) != [f"{LAYER}.bias", f"{LAYER}.weight"]:
+        raise ModelError(f"{folder.path}: its head holds {', '.join(sorted(layers))}; expected a single linear layer")
+    weights = {f"{kind.base_model_prefix}.{name}": values for name, values in encoder.items()}
+    weights |= {name.replace(LAYER, SPAN_HEAD): head[name] for name in layers}
+    found: tuple[Any, Any] = kind.from_pretrained(
+        None, config=config, state_dict=weights, dtype=dtype, output_loading_info=True, **options
+    )
+    return found
+
+
+def read_weights(file: Path) -> dict[str, torch.Tensor]:
+    """The tensors of a safetensors file, or of a pickled state dict, by their names.
+
+    Raises ModelError where it is broken, or holds anything else; code is never run.
+    """
+    try:
+        if file.suffix == ".safetensors":
+            return load_file(file)
+        content = torch.load(file, map_location="cpu", weights_only=True)
+    except UnpicklingError as error:
+        raise _pickled(file) from error
+    except Exception as error:  # both libraries fail in many ways
+        raise ModelError(f"{file}: cannot be read: {one_line(error)}; copy the model folder again") from error
+    if not isinstance(content, dict) or not all(isinstance(value, torch.Tensor) for value in content.values()):
+        raise ModelError(f"{file}: holds no state dict; expected tensors by their names")
+    return content
+
+
+def save_parts(model: Any, encoder: Path, head: Path, temperature: float) -> int:
+    """Write a model's encoder and its span head, with a temperature, as FARM parts and names them; the head's width.
+
+    Raises ModelError where the head is no single linear layer.
+    """
+    layer = getattr(model, SPAN_HEAD, None)
+    if not isinstance(layer, torch.nn.Linear):
+        raise ModelError(f"{type(model).__name__}: has no span head of a single linear layer, as FARM's are")
+    inner = getattr(model, model.base_model_prefix).state_dict()
+    save_file({name: values.contiguous() for name, values in inner.items()}, encoder)
+    numbers = {f"{LAYER}.{name}": values.contiguous() for name, values in layer.state_dict().items()}
+    save_file({**numbers, TEMPERATURE: torch.tensor([temperature])}, head)
+    return layer.in_features
+
+
+def _pickled(path: Path) -> ModelError:
+    return ModelError(
+        f"{path}: its pickled weights are broken or hold code, which is never run; expected a state dict, or better "
+        "safetensors"
+    )
 
 
 @contextmanager
@@ -162,7 +225,7 @@ def save_model(
 def save_tokenizer(source: ModelFolder, target: Path) -> None:
     """Write the tokenizer of one folder into another; an old vocabulary becomes a tokenizer.json."""
     if source.tokenizer_file is None:
-        AutoTokenizer.from_pretrained(source.path, **OPENING).save_pretrained(target)
+        _old_tokenizer(source).save_pretrained(target)
     elif not target.samefile(source.path):
         for path in [path for pattern in TOKENIZER_FILES for path in source.path.glob(pattern)]:
             shutil.copy(path, target / path.name)
@@ -199,7 +262,13 @@ def convert_tokenizer(folder: ModelFolder) -> Tokenizer:
     if not any(path for pattern in ("vocab.*", "*.model") for path in folder.path.glob(pattern)):
         raise ModelError(f"{folder.path}: holds no tokenizer.json and no vocabulary")
     try:
-        tokenizer: Tokenizer = AutoTokenizer.from_pretrained(folder.path, **OPENING).backend_tokenizer
+        tokenizer: Tokenizer = _old_tokenizer(folder).backend_tokenizer
     except Exception as error:  # broken vocabularies fail in many ways
         raise ModelError(f"{folder.path}: holds no tokenizer that can be read: {one_line(error)}") from error
     return tokenizer
+
+
+def _old_tokenizer(folder: ModelFolder) -> Any:
+    """The tokenizer of a folder's vocabulary; FARM's folders have no config.json that would tell its kind."""
+    config = AutoConfig.for_model(**folder.config) if isinstance(folder, FarmFolder) else None
+    return AutoTokenizer.from_pretrained(folder.path, config=config, **OPENING)

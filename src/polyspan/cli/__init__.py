@@ -12,6 +12,7 @@ COMMANDS = {
     "bench": "Measure what a reader costs on this machine.",
     "calibrate": "Fit a reader's probabilities and its no-answer threshold.",
     "compare": "Say what one file of predictions changes over another, and whether by chance.",
+    "convert": "Write a reader in FARM's layout as one in transformers', or back.",
     "cross-lingual": "Score a reader on questions of one language and contexts of another.",
     "data": "Check, mend and convert datasets.",
     "distill": "Train a small reader on the answers of larger ones.",

@@ -1,10 +1,11 @@
-"""Writing files whole or not at all."""
+"""Writing files and folders whole or not at all."""
 
 import gzip
 import json
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from polyspan.errors import InputError
@@ -54,3 +55,27 @@ def write_bytes(path: Path, pieces: Iterable[bytes]) -> None:
     finally:
         with suppress(OSError):
             unfinished.unlink()
+
+
+@contextmanager
+def new_folder(out: Path) -> Iterator[Path]:
+    """A folder to write to, which is called ``out`` when all went well; gone otherwise, or if it was taken away.
+
+    Raises:
+        InputError: if ``out`` holds something already, or cannot be written.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"{out}: exists already; expected the name of a new folder")
+    parent = out.absolute().parent
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=f".{out.name}-", dir=parent) as scratch:
+            unfinished = Path(scratch) / out.name
+            unfinished.mkdir()
+            yield unfinished
+            if unfinished.is_dir():
+                if out.is_dir():
+                    out.rmdir()
+                unfinished.rename(out)
+    except OSError as error:
+        raise InputError(f"{out}: cannot be written: {error.strerror or error}") from error

@@ -1,19 +1,17 @@
 """An ONNX graph to a model folder in the layout of transformers.js."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import onnx
 
 from polyspan.backends import ModelFolder, NativeSettings, unpacked
+from polyspan.backends.farm_folder import FarmFolder
 from polyspan.backends.folder import PACKED
 from polyspan.cards import CardFacts, model_card, with_section
 from polyspan.datasets.writing import write_bytes
-from polyspan.errors import InputError
+from polyspan.errors import ModelError
 from polyspan.export.precision import PRECISIONS, WORD_EMBEDDINGS, Plan
 
 LARGEST_FILE = 1_900_000_000
@@ -27,28 +25,10 @@ _EMBEDDINGS = {
 }
 
 
-@contextmanager
-def new_folder(out: Path) -> Iterator[Path]:
-    """A folder to write to, which is called ``out`` when all went well; gone otherwise, or if it was taken away.
-
-    Raises:
-        InputError: if ``out`` holds something already, or cannot be written.
-    """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"{out}: exists already; expected the name of a new folder")
-    parent = out.absolute().parent
-    try:
-        parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=f".{out.name}-", dir=parent) as scratch:
-            unfinished = Path(scratch) / out.name
-            unfinished.mkdir()
-            yield unfinished
-            if unfinished.is_dir():
-                if out.is_dir():
-                    out.rmdir()
-                unfinished.rename(out)
-    except OSError as error:
-        raise InputError(f"{out}: cannot be written: {error.strerror or error}") from error
+def refuse_farm(source: ModelFolder) -> None:
+    """ModelError where a model has FARM's layout, whose files neither exporting nor trimming reads."""
+    if isinstance(source, FarmFolder):
+        raise ModelError(f"{source.path}: has FARM's layout; convert it first: polyspan convert {source.path} NEW")
 
 
 def write_folder(

@@ -8,9 +8,10 @@ from typing import Any
 
 from polyspan.backends import BackendOptions, ModelFolder, open_scorer
 from polyspan.backends.digest import WEIGHTS
+from polyspan.datasets.writing import new_folder
 from polyspan.errors import InputError, ModelError
 from polyspan.evaluation import Questions
-from polyspan.export.folder import EXPORT_TITLE, export_section, new_folder, write_card, write_folder
+from polyspan.export.folder import EXPORT_TITLE, export_section, refuse_farm, write_card, write_folder
 from polyspan.export.fusion import fuse
 from polyspan.export.gate import Gate, GateReport
 from polyspan.export.onnx import export_onnx
@@ -92,6 +93,7 @@ class Exporter:
             ModelError: if ``source`` holds no float weights, or cannot be exported.
             MissingExtraError: without the packages of the extra ``export``.
         """
+        refuse_farm(source)
         self.source = source
         self._max_loss, self._progress = settings.max_loss, progress
         in_torch = any(path for pattern in WEIGHTS for path in source.path.glob(pattern))

@@ -12,6 +12,7 @@ from tokenizers import Tokenizer
 from polyspan.backends import BackendOptions, ModelFolder, open_scorer, unpacked
 from polyspan.backends.digest import WEIGHTS
 from polyspan.backends.folder import POSITIONS_AFTER_PADDING
+from polyspan.datasets.writing import new_folder
 from polyspan.evaluation import (
     TEXT_REGIMES,
     Answered,
@@ -23,7 +24,7 @@ from polyspan.evaluation import (
     predict,
     reading_options,
 )
-from polyspan.export.folder import new_folder, write_card, write_json_file
+from polyspan.export.folder import refuse_farm, write_card, write_json_file
 from polyspan.export.pieces import Source, file_source, language_source, select_pieces
 from polyspan.export.progress import Progress, unwatched
 from polyspan.export.proof import prove_equal
@@ -63,6 +64,7 @@ def trim(
         ModelError: if the model cannot be opened or trimmed, or the proof fails.
         MissingExtraError: without onnx, wordfreq, or torch where it is needed.
     """
+    refuse_farm(source)
     with new_folder(out) as folder:
         before = Reader(open_scorer(source, BackendOptions()), source.settings)
         tokenizer = tokenizer_content(source)

@@ -7,7 +7,9 @@ import torch
 from transformers import AutoModelForQuestionAnswering
 
 from polyspan.backends import ModelFolder
+from polyspan.backends.farm_folder import FarmFolder
 from polyspan.backends.torch import OPENING, quietly
+from polyspan.backends.torch import open_model as open_reader
 from polyspan.errors import InputError, ModelError
 from polyspan.training.dropout import dropout
 from polyspan.training.recipe import Optimisation
@@ -36,6 +38,8 @@ def open_model(folder: ModelFolder) -> Any:
     Raises:
         ModelError: if transformers cannot open it.
     """
+    if isinstance(folder, FarmFolder):
+        return open_reader(folder, torch.float32)
     try:
         with quietly():
             return AutoModelForQuestionAnswering.from_pretrained(
