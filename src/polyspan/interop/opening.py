@@ -7,7 +7,7 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from polyspan.backends import BackendOptions, ModelFolder, find_model, open_scorer, unpacked
-from polyspan.errors import InputError
+from polyspan.errors import InputError, MissingExtraError
 from polyspan.features import PairTokenizer
 from polyspan.reader import Reader
 
@@ -16,9 +16,9 @@ from polyspan.reader import Reader
 class Opening:
     """How a model is opened.
 
-    ``device`` is torch's, or the number of a GPU; None and -1 are the processor, and leave the runtime to the model
-    folder. So does ``dtype`` None, or float32; others are torch's. ``use_gpu`` takes a GPU, if there is one, for a
-    model without an ONNX file and where no device is named.
+    ``device`` is torch's, or the number of a GPU; None and -1 are the processor, and so are numbers where there is no
+    GPU; it leaves the runtime to the model folder. So does ``dtype`` None, or float32; others are torch's. ``use_gpu``
+    takes a GPU, if there is one, for a model without an ONNX file and where no device is named.
     """
 
     device: Any = None
@@ -38,9 +38,10 @@ class Opening:
     @property
     def torch_device(self) -> str | None:
         """Torch's name of the device; None where nobody named one."""
-        if isinstance(self.device, int):
-            return "cpu" if self.device < 0 else f"cuda:{self.device}"
-        return None if self.device is None else str(self.device)
+        if not isinstance(self.device, int):
+            return None if self.device is None else str(self.device)
+        gpu = _first_gpu() if self.device >= 0 else None
+        return "cpu" if gpu is None else f"{gpu.partition(':')[0]}:{self.device}"
 
 
 def open_named(model: Any, tokenizer: Any, opening: Opening) -> tuple[Reader, Any]:
@@ -69,15 +70,22 @@ def open_named(model: Any, tokenizer: Any, opening: Opening) -> tuple[Reader, An
         return Reader(ObjectScorer(model, whole_tokenizer(source), opening.torch_device)), source
     folder = find_model(model, opening.revision, opening.local_files_only)
     if opening.use_gpu and opening.device is None and folder.onnx_file is None:
-        from polyspan.backends.torch import first_gpu
-
-        opening = replace(opening, device=first_gpu())
+        opening = replace(opening, device=_first_gpu())
     scorer = open_scorer(folder, opening.backend)
     if source is None or tokenizer == model:
         source = folder
     else:
         scorer.tokenizer = PairTokenizer(whole_tokenizer(source), folder.pad_id)
     return Reader(scorer, folder.settings), source
+
+
+def _first_gpu() -> str | None:
+    """Torch's name of the GPU; None without one, or without torch."""
+    try:
+        from polyspan.backends.torch import first_gpu
+    except MissingExtraError:
+        return None
+    return first_gpu()
 
 
 def whole_tokenizer(source: Any) -> Tokenizer:
@@ -89,6 +97,7 @@ def whole_tokenizer(source: Any) -> Tokenizer:
     """
     if isinstance(source, ModelFolder):
         if source.tokenizer_file is not None:
+            source.pair_tokenizer()  # says what is wrong with a broken one
             return Tokenizer.from_buffer(unpacked(source.tokenizer_file))
         from polyspan.backends.torch import convert_tokenizer
 

@@ -1,6 +1,8 @@
 """The published behaviour of Haystack 1's readers, and that each argument does what it says."""
 
 import math
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -240,7 +242,9 @@ def test_reader_batch_size_is_windows(kind: Kind, words: Reader, scorer: FakeSco
 
 def test_reader_question_is_cut_to_max_query_length(words: Reader) -> None:
     reader = FARMReader(words, max_query_length=2)
-    assert reader.predict("find carla x paul", ["My name is Carla"])["answers"][0].answer == "Carla"
+    with pytest.warns(UserWarning, match="only the first 2 were read"):
+        found = reader.predict("find carla x paul", ["My name is Carla"])
+    assert found["answers"][0].answer == "Carla"
 
 
 def test_reader_scores_are_logits_on_demand(words: Reader, docs: Docs) -> None:
@@ -372,6 +376,28 @@ def test_reader_card_snippets_answer_with_the_shipped_reader() -> None:
     assert other.predict("Why is model conversion important?", [CARD])["answers"][0].answer.startswith("gives freedom")
 
 
+def test_reader_needs_no_torch_to_read(tmp_path: Path) -> None:
+    (tmp_path / "train.json").write_text('{"data": []}')
+    code = (
+        "import sys\n"
+        "for name in ('torch', 'transformers', 'accelerate', 'onnx'): sys.modules[name] = None\n"
+        "from polyspan.errors import MissingExtraError\n"
+        "from polyspan.interop.farm import FARMReader\n"
+        "reader = FARMReader('default')\n"
+        f"print(reader.predict('Why is model conversion important?', [{CARD!r}])['answers'][0].answer)\n"
+        f"train = lambda: reader.train({str(tmp_path)!r}, 'train.json', save_dir={str(tmp_path / 'out')!r})\n"
+        f"export = lambda: FARMReader.convert_to_onnx('default', {str(tmp_path / 'out')!r})\n"
+        "for attempt in (train, export):\n"
+        "    try: attempt()\n"
+        "    except MissingExtraError as error: print(error)\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    answer, train, export = ran.stdout.splitlines()
+    assert answer.startswith("gives freedom")
+    assert "polyspan[" in train
+    assert 'pip install "polyspan[export]"' in export
+
+
 def test_reader_dtype_and_device_are_torchs(folder_of: Callable[[str], Path]) -> None:
     pytest.importorskip("torch")
     folder = folder_of("bert")
@@ -402,6 +428,7 @@ def test_reader_evaluates_nothing_as_an_error(words: Reader, tmp_path: Path) -> 
 
 def test_reader_that_never_abstains_has_a_gap(docs: Docs) -> None:
     never = Reader(FakeScorer("my name is carla"), NativeSettings(no_answer=False))
-    prediction = FARMReader(never, return_no_answer=True).predict("find carla", docs[:1])
+    with pytest.warns(UserWarning, match="never trained to give no answer"):
+        prediction = FARMReader(never, return_no_answer=True).predict("find carla", docs[:1])
     assert prediction["answers"][0].answer == "Carla"
     assert math.isfinite(prediction["no_ans_gap"])

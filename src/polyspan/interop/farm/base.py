@@ -1,5 +1,6 @@
 """What both readers of Haystack 1 share: their ways of being asked."""
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -97,15 +98,16 @@ class BaseReader(ABC):
     def _answers(
         self, asked: Sequence[Asked], top_k: int | None, batch_size: int | None = None
     ) -> list[tuple[list[Answer], float]]:
-        """For each question its answers and its gap."""
+        """For each question its answers and its gap; what the reader had to do to its input becomes a warning."""
         count = self.top_k if top_k is None else top_k
         options, showing = self._read_options(count, batch_size), self._showing(count)
         pairs = ((query, _readable(documents)) for query, documents in asked)
-        readings = self.reader.read_stream(pairs, options)
-        return [
-            answers_of(reading, self.reader.threshold(options, query), documents, showing)
-            for (query, documents), reading in zip(asked, readings, strict=True)
-        ]
+        found = []
+        for (query, documents), reading in zip(asked, self.reader.read_stream(pairs, options), strict=True):
+            for notice in reading.notices:
+                warnings.warn(notice, UserWarning, stacklevel=3)
+            found.append(answers_of(reading, self.reader.threshold(options, query), documents, showing))
+        return found
 
 
 def _readable(documents: Sequence[Document]) -> list[types.Document]:

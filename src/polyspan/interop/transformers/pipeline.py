@@ -4,6 +4,7 @@ import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any
 
 from polyspan.errors import InputError
@@ -78,9 +79,10 @@ class QuestionAnsweringPipeline:
             model: as for ``pipeline``.
             tokenizer: likewise.
             strict_v4: answer exactly as transformers 4 did.
-            arguments: ``device`` (torch's, or the number of a GPU; None: the processor), ``torch_dtype`` or ``dtype``,
-                ``revision``, ``local_files_only``, and those of a call, for all calls that do not give their own.
-                Arguments of transformers without effect on an answer are taken; unknown ones bring a warning.
+            arguments: ``device`` (torch's, or the number of a GPU, if there is one; None: the processor),
+                ``torch_dtype`` or ``dtype``, ``revision``, ``local_files_only``, and those of a call, for all calls
+                that do not give their own. Arguments of transformers without effect on an answer are taken; unknown
+                ones bring a warning.
 
         Raises:
             InputError: if an argument makes no sense, or cannot be honoured.
@@ -129,6 +131,16 @@ class QuestionAnsweringPipeline:
             return map(_unwrapped, found)
         answered = [_unwrapped(one) for one in found]
         return answered[0] if len(examples) == 1 else answered
+
+    def save_pretrained(self, save_directory: str | Path) -> None:
+        """Write the model, its tokenizer and its calibration as a folder."""
+        self.reader.save_pretrained(save_directory)
+
+    @staticmethod
+    def create_sample(question: Any, context: Any) -> SquadExample | list[SquadExample]:
+        """The example, or the examples of lists, that a call takes."""
+        examples = list(QuestionAnsweringArgumentHandler()(question=question, context=context))
+        return examples if isinstance(question, list) else examples[0]
 
 
 def _unwrapped(found: list[Result]) -> Result | list[Result]:
