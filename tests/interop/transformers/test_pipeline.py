@@ -1,5 +1,6 @@
 """What transformers 4 published as behaviour of its pipeline, asked of a scorer that finds words and of tiny models."""
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -250,6 +251,14 @@ def test_pipeline_opens_a_folder_and_its_objects_alike(folder_of: FolderOf) -> N
     assert nlp.model is model
     strict = [pipeline(model=one, tokenizer=two, strict_v4=True) for one, two in ((folder, None), (model, tokenizer))]
     assert strict[0](**asked)["answer"] == strict[1](**asked)["answer"]
+
+
+def test_pipeline_names_a_broken_tokenizer(folder_of: FolderOf, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    broken = shutil.copytree(folder_of("bert"), tmp_path / "broken")
+    (broken / "tokenizer.json").write_text("{")
+    with pytest.raises(ModelError, match=r"tokenizer.json: not a readable"):
+        pipeline(model=folder_of("bert"), tokenizer=broken)
 
 
 def test_pipeline_another_folders_tokenizer(folder_of: FolderOf) -> None:
