@@ -1,6 +1,7 @@
 """Runs of tiny encoders by the library's trainer."""
 
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,9 @@ from polyspan.training import RunSettings
 
 pytest.importorskip("sentence_transformers")
 pytest.importorskip("onnxscript")
+
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 
 from polyspan.training.retriever import train_retriever
 from polyspan.training.retriever_recipe import (
@@ -240,3 +244,11 @@ def test_retriever_shows_how_far_it_is(
             "encoding questions of",
         ):
             assert (bar in shown.err) == show
+
+
+def test_retriever_leaves_the_process_as_it_was(recipe: RetrieverRecipe, tmp_path: Path) -> None:
+    before = dict(os.environ)
+    train_retriever(replace(recipe, precision="bfloat16"), tmp_path / "out")
+    assert dict(os.environ) == before
+    assert Accelerator().mixed_precision == "no"
+    AcceleratorState._reset_state()

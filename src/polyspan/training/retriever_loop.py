@@ -1,11 +1,14 @@
 """The steps of an encoder that learns, by the trainer of sentence-transformers; an interruption changes nothing."""
 
+import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate.state import AcceleratorState
 from datasets import Dataset  # type: ignore[attr-defined] # mypy takes the tests' folder of that name for it
 from sentence_transformers import (
     SentenceTransformer,
@@ -23,6 +26,7 @@ from polyspan.training.loop import LOG_STEPS, RunSettings
 from polyspan.training.retriever_pairs import Lesson
 from polyspan.training.retriever_recipe import RetrieverRecipe
 
+PRECISION = "ACCELERATE_MIXED_PRECISION"
 KEPT = 2
 """Checkpoints: the last one may be broken by a crash."""
 
@@ -61,6 +65,20 @@ class Watch(TrainerCallback):
         self._bar.close()
 
 
+@contextmanager
+def own_precision() -> Iterator[None]:
+    """Let the precision that a trainer sets for the whole process end with the training."""
+    before = os.environ.get(PRECISION)
+    try:
+        yield
+    finally:
+        os.environ.pop(PRECISION, None)
+        if before is not None:
+            os.environ[PRECISION] = before
+        AcceleratorState._reset_state()  # accelerate has no other way
+
+
+@own_precision()
 def train_steps(
     recipe: RetrieverRecipe,
     model: SentenceTransformer,

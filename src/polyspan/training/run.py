@@ -77,7 +77,11 @@ def train(recipe: Recipe, out: Path, settings: RunSettings | None = None) -> Tra
     """
     settings = RunSettings() if settings is None else settings
     waiting = InitProcessGroupKwargs(timeout=LONGEST_WAIT)
-    accelerator = Accelerator(cpu=not torch.accelerator.is_available(), kwargs_handlers=[waiting])
+    accelerator = Accelerator(
+        cpu=not torch.accelerator.is_available(),
+        mixed_precision="no",  # the loop casts by itself
+        kwargs_handlers=[waiting],
+    )
     atexit.register(_leave_group)
     progress, checkpoint = _check(recipe, out), out / WORK / CHECKPOINT
     if progress.finished:
