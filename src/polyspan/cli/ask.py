@@ -105,7 +105,7 @@ def _split(words: tuple[str, ...], given: dict[str, Any]) -> tuple[str | None, l
     if given["questions_file"] is None:
         if not words:
             raise click.UsageError("Missing argument 'QUESTION'.")
-        question, *words = words  # type: ignore[assignment]
+        question, words = words[0], words[1:]
         if not question.strip():
             raise InputError("the question is empty; ask something")
     if given["address"] is not None and (question is not None or given["uri"] is None):
