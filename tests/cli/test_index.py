@@ -147,6 +147,8 @@ def test_ask_refuses_to_go_on_with_something_else(run: Run, docs: Path, tmp_path
     kept = out.read_text()
     other = run("ask", docs.name, "--questions", questions, "--out", out, "--top-k", 2)
     assert "was made with another model, index or options" in other.stderr
+    elsewhere = run("ask", docs.name + "/anna.txt", "--questions", questions, "--out", out)
+    assert "was made with another model, index or options" in elsewhere.stderr
     questions.write_text("find oslo\n")
     assert "answers another question" in run("ask", docs.name, "--questions", questions, "--out", out).stderr
     assert out.read_text() == kept

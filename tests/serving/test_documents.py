@@ -102,6 +102,4 @@ def test_collection_puts_long_texts_together(folder: Path, tmp_path: Path) -> No
     found = collection.text(name)
     assert found is not None
     assert (found.text, found.page_starts) == (text, ())
-    assert collection.file_of(name) == tmp_path / "long.txt"
-    assert collection.file_of("unknown") is None
     assert collection.documents() == [{"id": name, "uploaded": False}]

@@ -83,7 +83,7 @@ def ask(words: tuple[str, ...], **given: Any) -> None:
         language=reader.defaults.language if given["language"] is None else given["language"],
     )
     if question is None:
-        answer_file(pipeline, options, given, _on_cluster(pipeline.options, options, given))
+        answer_file(pipeline, options, {**given, "paths": paths}, _on_cluster(pipeline.options, options, given))
         return
     reading = pipeline.ask(question, options)
     for line in reading.notices:

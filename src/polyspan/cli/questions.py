@@ -41,7 +41,8 @@ def answer_file(
     asked = read_questions(source)
     # What the answers depend on, so that no file mixes two kinds.
     settings = [pipeline.reader.scorer.name, asdict(options), asdict(pipeline.options)]
-    origin = [given["model"], given["uri"], given["ranking"], given["where"], given["per_document"], settings]
+    asked_of = [given[name] for name in ("model", "paths", "uri", "ranking", "where", "per_document")]
+    origin = [*asked_of, settings]
     digest = hashlib.sha256(json.dumps(origin, default=str).encode()).hexdigest()[:12]
     done = _kept(out, asked, digest)
     if done:

@@ -4,6 +4,7 @@ import os
 import re
 import unicodedata
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -50,7 +51,6 @@ class Collection:
         self._uploads = folder / UPLOADS
         self._uploads.mkdir(exist_ok=True)
         self._writing = Lock()
-        self.pipeline = QAPipeline(reader, IndexRanking(self.store, self.encoder))
         self._finish_uploads()
 
     def pipeline_of(self, options: PipelineOptions) -> QAPipeline:
@@ -74,7 +74,7 @@ class Collection:
             DocumentError: where the content cannot be read.
         """
         safe = safe_name(name)
-        read_bytes(content, safe)  # refused before anything is written
+        document = read_bytes(content, safe)  # refused before anything is written
         with self._writing:
             file = self._uploads / safe
             unfinished = file.with_name(f".{safe}.part")
@@ -83,7 +83,7 @@ class Collection:
                 written.flush()
                 os.fsync(written.fileno())
             unfinished.replace(file)
-            self._index([file])
+            index_documents(self.store, self.encoder, [replace(document, id=_id(file))])
         return _id(file)
 
     def remove(self, document: str) -> bool:
@@ -111,19 +111,11 @@ class Collection:
             starts.update(row["page_starts"])
         return Document(text, document, tuple(sorted(starts)))
 
-    def file_of(self, document: str) -> Path | None:
-        """The file that a document was made from, if it is still there."""
-        path = self._uploads / safe_name(document) if _is_upload(document) else Path(document)
-        held = any(one.id == document for one in self.store.documents())
-        return path if held and path.is_file() else None
-
     def _finish_uploads(self) -> None:
         """Index what was uploaded but not indexed, and delete what was never whole."""
         for unfinished in self._uploads.glob(".*"):
             unfinished.unlink()
-        self._index(sorted(self._uploads.iterdir()))
-
-    def _index(self, files: Iterable[Path]) -> None:
+        files = sorted(self._uploads.iterdir())
         index_documents(self.store, self.encoder, (read_document(file, _id(file)) for file in files))
 
 
