@@ -1,4 +1,5 @@
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -41,3 +42,10 @@ def polyspan_here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
         return subprocess.CompletedProcess(texts, int(stopped.value.code or 0), printed.out, printed.err)
 
     return run
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])

@@ -8,6 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from polyspan.serving import routes
+from polyspan.serving.schemas import ReadingBody
 
 Serve = Callable[..., TestClient]
 PROBLEM = "application/problem+json"
@@ -108,7 +109,7 @@ def test_server_lets_no_more_wait_than_there_is_room_for(serve: Serve, monkeypat
     release = threading.Event()
     answer = routes.Server.answer
 
-    def slow(server: routes.Server, requests: list[Any]) -> list[dict[str, Any]]:
+    def slow(server: routes.Server, requests: list[Any]) -> list[ReadingBody]:
         release.wait(30)
         return answer(server, requests)
 

@@ -19,6 +19,7 @@ COMMANDS = {
     "evaluate": "Run a reader over datasets and score it.",
     "export": "Write a reader as an ONNX model, smaller if asked to, and measure what it loses.",
     "index": "Keep an index of files and folders, to ask many documents.",
+    "mcp": "Let agents ask: an MCP server, over stdio or HTTP.",
     "open-domain": "Ask questions of a whole collection, and score ranking and answers.",
     "push": "Upload a model folder to a hub.",
     "score": "Score a file of predictions, by SQuAD's official rules or others.",

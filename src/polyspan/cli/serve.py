@@ -3,24 +3,16 @@
 import logging
 from contextlib import ExitStack
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
 
+from polyspan.cli.collection import collection_options, open_collection
 from polyspan.cli.output import notice, print_json
-from polyspan.reader import Reader
 
 
 @click.command()
-@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
-@click.option(
-    "--index",
-    "folder",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of the index, uploads and feedback; without it they are gone when the server stops.",
-)
-@click.option("--model", default="default", show_default=True, help="Model folder or hub id of the reader.")
+@collection_options
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at; 0.0.0.0 for all.")
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535), help="Port to listen at.")
 @click.option("--token", envvar="POLYSPAN_TOKEN", help="Every request must carry it (or POLYSPAN_TOKEN).")
@@ -31,14 +23,11 @@ def serve(paths: tuple[Path, ...], **given: Any) -> None:
     """Answer questions over HTTP, about PATHS and what is uploaded."""
     import uvicorn
 
-    from polyspan.serving import Collection, FeedbackStore, ServeOptions, create_app
+    from polyspan.serving import FeedbackStore, ServeOptions, create_app
 
     options = ServeOptions(token=given["token"], read_only=given["read_only"], origins=given["origins"])
     with ExitStack() as stack:
-        folder = given["folder"] or Path(stack.enter_context(TemporaryDirectory(prefix="polyspan-"))) / "index"
-        collection = Collection(Reader.from_pretrained(given["model"]), folder)
-        for error in collection.index(paths).errors if paths else []:
-            notice(f"skipped {error}")
+        collection, folder = open_collection(stack, paths, given["folder"], given["model"], takes_uploads=True)
         app = create_app(collection, FeedbackStore(folder), options)
         logging.basicConfig(level=logging.INFO, format="%(message)s")
         address, held = f"http://{given['host']}:{given['port']}", len(collection.documents())

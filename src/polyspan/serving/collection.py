@@ -36,22 +36,32 @@ class Collection:
     is there after a kill, and what was not indexed yet is when the collection is opened again.
     """
 
-    def __init__(self, reader: Reader, folder: Path, encoder: TextEncoder | None = None) -> None:
+    def __init__(
+        self, reader: Reader, folder: Path, encoder: TextEncoder | None = None, *, takes_uploads: bool = True
+    ) -> None:
         """Open the index in a folder, or make one there.
+
+        Args:
+            reader: answers.
+            folder: of the index.
+            encoder: the one the index was made with; None opens it.
+            takes_uploads: False leaves what is in ``uploads`` alone, as another process may be writing there.
 
         Raises:
             PassageIndexError: where the folder holds something else, or an index of another encoder.
         """
         self.reader = reader
-        self.encoder = encoder or open_encoder()
         if PassageStore.exists(folder):
             self.store = PassageStore.open(folder)
+            self.encoder = encoder or open_encoder(self.store.settings.encoder or None)
         else:
+            self.encoder = encoder or open_encoder()
             self.store = PassageStore.create(folder, IndexSettings("", self.encoder.digest, self.encoder.dimension))
         self._uploads = folder / UPLOADS
-        self._uploads.mkdir(exist_ok=True)
         self._writing = Lock()
-        self._finish_uploads()
+        if takes_uploads:
+            self._uploads.mkdir(exist_ok=True)
+            self._finish_uploads()
 
     def pipeline_of(self, options: PipelineOptions) -> QAPipeline:
         """A pipeline over the same index that reads so many passages."""

@@ -1,22 +1,21 @@
 """What can be asked of a server."""
 
-import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import FastAPI, File, Response, UploadFile
 
 from polyspan.errors import DocumentError, InputError
-from polyspan.pipeline import PipelineOptions, QAPipeline
 from polyspan.serving import schemas
+from polyspan.serving.answering import answer, check_request
 from polyspan.serving.collection import Collection
 from polyspan.serving.feedback import FeedbackStore, judged
 from polyspan.serving.gate import Gate
 from polyspan.serving.metrics import Metrics
 from polyspan.serving.options import ServeOptions
 from polyspan.serving.problems import Problem
-from polyspan.types import Document, Reading
+from polyspan.types import Document
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,43 +28,16 @@ class Server:
     metrics: Metrics
     gate: Gate
 
-    def answer(self, requests: list[schemas.AnswerRequest]) -> list[dict[str, Any]]:
+    def answer(self, requests: list[schemas.AnswerRequest]) -> list[schemas.ReadingBody]:
         """What ``ask --json`` prints, for each request."""
         return [self._answer(request) for request in requests]
 
-    def _answer(self, request: schemas.AnswerRequest) -> dict[str, Any]:
-        began = time.perf_counter()
-        reader = self.collection.reader
-        options = replace(reader.defaults, top_k=request.top_k, return_no_answer=request.return_no_answer)
-        limits = PipelineOptions(request.passages)
-        if request.documents is None:
-            pipeline = self.collection.pipeline_of(limits)
-        else:
-            given = enumerate(request.documents)
-            documents = [Document(one.text, str(place) if one.id is None else one.id) for place, one in given]
-            pipeline = QAPipeline(reader, documents, limits)
-        reading = pipeline.ask(request.question, options)
-        self._count(reading)
-        elapsed = round(1000 * (time.perf_counter() - began), 1)
-        return {**reading.to_json(), "model": reader.scorer.name, "elapsed_ms": elapsed}
-
-    def _count(self, reading: Reading) -> None:
+    def _answer(self, request: schemas.AnswerRequest) -> schemas.ReadingBody:
+        found = answer(self.collection, request)
         self.metrics.questions.inc()
-        if not reading.answers:
+        if not found.answers:
             self.metrics.no_answers.inc()
-
-    def check(self, request: schemas.AnswerRequest) -> None:
-        """Refuse what is beyond the limits."""
-        limits = {
-            "question": (len(request.question), self.options.max_question_chars, "characters"),
-            "top_k": (request.top_k, self.options.max_top_k, "answers"),
-            "passages": (request.passages, self.options.max_passages, "passages"),
-        }
-        for field, (value, most, unit) in limits.items():
-            if value > most:
-                raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"{field}: at most {most} {unit}, not {value}")
-        if not request.question.strip():
-            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "question: expected a text with something in it")
+        return found
 
     def check_writable(self) -> None:
         """Refuse changes where none are taken."""
@@ -92,12 +64,12 @@ def _add_answering(app: FastAPI, server: Server) -> None:
     refusals = schemas.problems(401, 408, 413, 422, 429, 503)
 
     @app.post("/v1/answer", responses=refusals, tags=["answers"])
-    async def answer(request: schemas.AnswerRequest) -> schemas.ReadingBody:
+    async def answer_one(request: schemas.AnswerRequest) -> schemas.ReadingBody:
         """Quotes that answer a question, or no answer."""
-        server.check(request)
+        check_request(request, server.options)
         server.metrics.batch.observe(1)
         (found,) = await server.gate.run(lambda: server.answer([request]))
-        return schemas.ReadingBody(**found)
+        return found
 
     @app.post("/v1/answer/batch", responses=refusals, tags=["answers"])
     async def answer_batch(request: schemas.BatchRequest) -> schemas.BatchBody:
@@ -106,10 +78,10 @@ def _add_answering(app: FastAPI, server: Server) -> None:
         if len(request.questions) > most:
             raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"questions: at most {most}, not {len(request.questions)}")
         for one in request.questions:
-            server.check(one)
+            check_request(one, server.options)
         server.metrics.batch.observe(len(request.questions))
         found = await server.gate.run(lambda: server.answer(request.questions))
-        return schemas.BatchBody(readings=[schemas.ReadingBody(**one) for one in found])
+        return schemas.BatchBody(readings=found)
 
 
 def _add_documents(app: FastAPI, server: Server) -> None:

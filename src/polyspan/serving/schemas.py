@@ -97,6 +97,21 @@ class BatchBody(BaseModel):
     readings: list[ReadingBody]
 
 
+class QuoteBody(AnswerBody):
+    """A quote, and whether the reader holds it to be to the point or only the nearest there is."""
+
+    found: bool
+
+
+class EvidenceBody(BaseModel):
+    """Quotes that speak to a claim, best first."""
+
+    claim: str
+    quotes: list[QuoteBody]
+    passages_read: int
+    model: str
+
+
 class DocumentBody(BaseModel):
     """A document that can be asked."""
 
@@ -108,6 +123,12 @@ class DocumentsBody(BaseModel):
     """All of them."""
 
     documents: list[DocumentBody]
+
+
+class ListingBody(DocumentsBody):
+    """Some of them, and how many there are in all."""
+
+    total: int
 
 
 class UploadBody(BaseModel):
@@ -123,6 +144,19 @@ class TextBody(BaseModel):
     id: str
     text: str
     page_starts: list[int]
+
+
+class PieceBody(BaseModel):
+    """Characters ``start`` to ``end`` (exclusive) of a document's text of ``length`` characters and ``pages`` pages."""
+
+    id: str
+    text: str
+    start: int
+    end: int
+    page: int | None = Field(description="Of the first character, counted from 1; null where there are no pages.")
+    length: int
+    pages: int
+    next_start: int | None = Field(description="Where to read on; null at the end.")
 
 
 class FeedbackRequest(Strict):

@@ -1,0 +1,56 @@
+"""What every way of asking shares: checked requests to readings."""
+
+import time
+from dataclasses import replace
+
+from polyspan.errors import InputError
+from polyspan.pipeline import PipelineOptions, QAPipeline
+from polyspan.serving.collection import Collection
+from polyspan.serving.options import ServeOptions
+from polyspan.serving.schemas import AnswerRequest, EvidenceBody, QuoteBody, ReadingBody
+from polyspan.types import Document
+
+
+def check_request(request: AnswerRequest, options: ServeOptions) -> None:
+    """Refuse what is beyond the limits, before any work.
+
+    Raises:
+        InputError: which field, and how much of it is allowed.
+    """
+    limits = {
+        "question": (len(request.question), options.max_question_chars, "characters"),
+        "top_k": (request.top_k, options.max_top_k, "answers"),
+        "passages": (request.passages, options.max_passages, "passages"),
+    }
+    for field, (value, most, unit) in limits.items():
+        if value > most:
+            raise InputError(f"{field}: at most {most} {unit}, not {value}")
+    if not request.question.strip():
+        raise InputError("question: expected a text with something in it")
+
+
+def answer(collection: Collection, request: AnswerRequest) -> ReadingBody:
+    """What ``ask --json`` prints, from the index or from the documents of the request."""
+    began = time.perf_counter()
+    reader = collection.reader
+    options = replace(reader.defaults, top_k=request.top_k, return_no_answer=request.return_no_answer)
+    limits = PipelineOptions(request.passages)
+    if request.documents is None:
+        pipeline = collection.pipeline_of(limits)
+    else:
+        given = enumerate(request.documents)
+        documents = [Document(one.text, str(place) if one.id is None else one.id) for place, one in given]
+        pipeline = QAPipeline(reader, documents, limits)
+    reading = pipeline.ask(request.question, options)
+    elapsed = round(1000 * (time.perf_counter() - began), 1)
+    return ReadingBody(**reading.to_json(), model=reader.scorer.name, elapsed_ms=elapsed)
+
+
+def evidence(collection: Collection, request: AnswerRequest) -> EvidenceBody:
+    """The quotes that speak to a claim most: what the reader finds with the claim, the request's question, as question.
+
+    Where it finds nothing, these are the nearest spans, marked as such.
+    """
+    found = answer(collection, request)
+    quotes = [QuoteBody(**one.model_dump(), found=bool(found.answers)) for one in found.answers or found.candidates]
+    return EvidenceBody(claim=request.question, quotes=quotes, passages_read=found.passages_read, model=found.model)
