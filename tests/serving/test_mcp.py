@@ -4,7 +4,6 @@ import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -25,9 +24,9 @@ from serving_fakes import open_collection
 ANNA = "uploads/anna.txt"
 
 
-@pytest.fixture
-def collection(folder: Path) -> Collection:
-    made = open_collection(folder)
+@pytest.fixture(scope="module")
+def collection(tmp_path_factory: pytest.TempPathFactory) -> Collection:
+    made = open_collection(tmp_path_factory.mktemp("mcp") / "index")
     made.add("anna.txt", b"Anna lives in Rome .")
     return made
 
@@ -94,6 +93,7 @@ def test_mcp_lists_documents_in_parts(collection: Collection) -> None:
     part = content(call(collection, "list_documents", {"first": 1, "limit": 1}))
     assert ([one["id"] for one in part["documents"]], part["total"]) == (["uploads/bert.txt"], 2)
     assert content(call(collection, "list_documents", {"contains": "BERT"}))["total"] == 1
+    collection.remove("uploads/bert.txt")
 
 
 def test_mcp_reads_documents_in_pieces(collection: Collection, monkeypatch: pytest.MonkeyPatch) -> None:
