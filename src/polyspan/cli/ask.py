@@ -10,15 +10,15 @@ from typing import Any, get_args
 
 import click
 
-from polyspan.cli.output import emphasised, notice, print_json
+from polyspan.cli.files import documents_of
+from polyspan.cli.output import notice, place_of, print_json, quote_lines
 from polyspan.cli.questions import AskAll, answer_file
-from polyspan.documents import read_bytes, read_documents
-from polyspan.errors import DocumentError, InputError
+from polyspan.errors import InputError
 from polyspan.pipeline import PipelineOptions, QAPipeline
 from polyspan.reader import Reader, ReadOptions
 from polyspan.retrieval import RetrievalOptions
 from polyspan.retrieval.options import Ranking
-from polyspan.types import Answer, Document, Reading, Source
+from polyspan.types import Answer, Reading
 
 
 @click.command()
@@ -121,7 +121,7 @@ def _pipeline(paths: Sequence[Path], given: dict[str, Any]) -> QAPipeline:
     if given["uri"] is None:
         if given["ranking"] or given["where"] or given["per_document"]:
             raise click.UsageError("--ranking, --where and --per-document need an --index")
-        documents = _documents(paths)
+        documents = documents_of(paths)
         return QAPipeline(Reader.from_pretrained(given["model"]), documents, options)
     return _from_index(options, given)
 
@@ -145,19 +145,6 @@ def _on_cluster(options: PipelineOptions, reading: ReadOptions, given: dict[str,
     return partial(ask_on_cluster, open_pipeline=opening, options=reading, cluster=ClusterOptions(given["address"]))
 
 
-def _documents(paths: Sequence[Path]) -> list[Document]:
-    """All that can be read; bad files are named on stderr. DocumentError where nothing is left."""
-    files = [path for path in paths if str(path) != "-"]
-    documents, errors = read_documents(files) if files else ([], [])
-    if len(files) < len(paths):
-        documents.append(read_bytes(sys.stdin.buffer.read(), "-"))
-    if not documents:
-        raise errors[0] if len(errors) == 1 else DocumentError("; ".join(map(str, errors)))
-    for error in errors:
-        notice(f"skipped {error}")
-    return documents
-
-
 def _print_reading(reading: Reading) -> None:
     if reading.answers:
         click.echo("\n\n".join(_paragraph(answer) for answer in reading.answers))
@@ -173,12 +160,5 @@ def _print_reading(reading: Reading) -> None:
 
 def _paragraph(answer: Answer) -> str:
     """The quote in its sentence, with its source and the other places that say the same."""
-    begin, end = answer.start - answer.context_start, answer.end - answer.context_start
-    sentence = f"{answer.context[:begin]}{emphasised(answer.context[begin:end])}{answer.context[end:]}"
-    lines = [" ".join(sentence.split()), f"    {answer.score:4.0%}  {_place(answer)}"]
-    return "\n".join([*lines, *(f"          also {_place(one)}" for one in answer.also)])
-
-
-def _place(found: Answer | Source) -> str:
-    page = f", page {found.page}" if found.page else ""
-    return f"{found.document}{page}, characters {found.start} to {found.end}"
+    lines = quote_lines(answer.context, answer.context_start, answer, answer.score)
+    return "\n".join([lines, *(f"          also {place_of(one)}" for one in answer.also)])

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import click
 
@@ -69,8 +69,42 @@ def check_picture(option: str, path: Path) -> None:
     draw_png(1, 1, lambda _: None)  # says so where the packages for it are not there
 
 
-def emphasised(text: str) -> str:
-    """Bold on a terminal, in brackets elsewhere or where NO_COLOR is set."""
+class Placed(Protocol):
+    """Characters of a document, on a page of it if it has any."""
+
+    @property
+    def document(self) -> str:
+        """Its id."""
+
+    @property
+    def start(self) -> int:
+        """The first character."""
+
+    @property
+    def end(self) -> int:
+        """The last one, exclusive."""
+
+    @property
+    def page(self) -> int | None:
+        """Counted from 1."""
+
+
+def quote_lines(around: str, around_start: int, found: Placed, probability: float) -> str:
+    """A quote marked in the text around it, on one line, and under it its probability and its place.
+
+    It is bold on a terminal, in brackets elsewhere or where NO_COLOR is set.
+    """
+    begin, end = found.start - around_start, found.end - around_start
+    quote = around[begin:end]
     if sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
-        return click.style(text, bold=True, reverse=True)
-    return f"[{text}]"
+        quote = click.style(quote, bold=True, reverse=True)
+    else:
+        quote = f"[{quote}]"
+    line = " ".join(f"{around[:begin]}{quote}{around[end:]}".split())
+    return f"{line}\n    {probability:4.0%}  {place_of(found)}"
+
+
+def place_of(found: Placed) -> str:
+    """Document, page and characters."""
+    page = f", page {found.page}" if found.page else ""
+    return f"{found.document}{page}, characters {found.start} to {found.end}"
