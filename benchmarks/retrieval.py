@@ -3,7 +3,8 @@
     python benchmarks/retrieval.py default dev-v2.0.json --english dev-v2.0.json EN.json --others DE.json --index DIR
 
 The questions of one dataset are asked of its own contexts among those of many others: once of the English ones alone,
-once of all. Choose by development files; the dataset of the published figures is for reporting.
+once of all. Several datasets are reported apart, too: questions of two languages on one file's contexts, say. Choose by
+development files; the dataset of the published figures is for reporting.
 """
 
 import argparse
@@ -120,6 +121,17 @@ def rounded(values: Figures) -> dict[str, Any]:
     return shown
 
 
+def compared(ways: dict[str, list[Figures]]) -> dict[str, Any]:
+    """Each way's figures over all datasets, and what hybrid ranking adds to each other one."""
+    pooled = {way: pool_figures(values) for way, values in ways.items()}
+    result: dict[str, Any] = {way: rounded(values) for way, values in pooled.items()}
+    for figure in ("gold_recall_at_10", "f1_at_1"):
+        for way in ("bm25 in memory", "words", "vectors"):
+            one = paired_difference(pooled["hybrid"][figure], pooled[way][figure])
+            result[f"hybrid over {way}, {figure}"] = [round(x, 2) for x in (one.difference, one.low, one.high)]
+    return result
+
+
 def main() -> None:
     """Fill the index, ask, and write the result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -140,20 +152,22 @@ def main() -> None:
     store = filled(given.index, encoder, collection)
     sampled = [choose(questions, unanswerable=False, sample=given.questions) for questions in sets]
     results: dict[str, Any] = {}
-    gold = pool_figures([read_alone(reader, questions) for questions in sampled])
+    gold = [read_alone(reader, questions) for questions in sampled]
     for name in given.collections:
         where = ("language=en",) if name == "english" else ()
         ways = {
-            way: pool_figures([asked(reader, ranker, questions, collection) for questions in sampled])
+            way: [asked(reader, ranker, questions, collection) for questions in sampled]
             for way, ranker in rankers(store, encoder, collection, where).items()
         }
-        results[name] = {way: rounded(values) for way, values in ways.items()}
-        for figure in ("gold_recall_at_10", "f1_at_1"):
-            for way in ("bm25 in memory", "words", "vectors"):
-                difference = paired_difference(ways["hybrid"][figure], ways[way][figure])
-                results[name][f"hybrid over {way}, {figure}"] = [
-                    round(one, 2) for one in (difference.difference, difference.low, difference.high)
-                ]
+        results[name] = compared(ways)
+        if len(sampled) > 1:
+            results[name]["each dataset"] = {
+                str(questions.source["dataset"]): {
+                    "own paragraph": rounded(gold[number]),
+                    **{way: rounded(values[number]) for way, values in ways.items()},
+                }
+                for number, questions in enumerate(sampled)
+            }
     write_result(
         given.out,
         {
@@ -163,7 +177,7 @@ def main() -> None:
             "datasets": [questions.source for questions in sampled],
             "questions": sum(len(questions.examples) for questions in sampled),
             **collection.signature,
-            "own paragraph": rounded(gold),
+            "own paragraph": rounded(pool_figures(gold)),
             "collections": results,
             **machine(("polyspan", "lancedb", "onnxruntime", "numpy")),
         },
