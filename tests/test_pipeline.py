@@ -4,6 +4,7 @@ from fake_scorer import FakeScorer
 from polyspan import Document, InputError, Passage, Reader, ReadOptions, Span
 from polyspan.backends import NativeSettings
 from polyspan.decoding import Calibration, StopRule
+from polyspan.microbatch import MicroBatcher
 from polyspan.pipeline import PipelineOptions, QAPipeline
 
 WORDS = "anna bert lives in oslo rome"
@@ -26,6 +27,20 @@ def test_pipeline_reads_no_more_passages_than_asked() -> None:
     documents = [Document(f"Rome {number}", id=str(number)) for number in range(9)]
     (answer,) = pipeline(documents, passages=4).ask("find rome", ReadOptions(top_k=20)).answers
     assert len({answer.document, *(one.document for one in answer.also)}) == 4
+
+
+def test_pipeline_with_a_batcher_says_the_same() -> None:
+    documents = [Document(f"Rome {number}", id=str(number)) for number in range(9)]
+    one = pipeline(documents, passages=4)
+    with MicroBatcher(one.reader) as batcher:
+        options = ReadOptions(top_k=2)
+        assert one.ask("find rome", options, batcher) == one.ask("find rome", options)
+        assert one.ask("find oslo", batcher=batcher) == one.ask("find oslo")
+        rule = StopRule(6, (1, 2, 4), ((0.01, 1.0), (0.05, 0.9)))
+        settings = NativeSettings(no_answer=True, calibration=Calibration(stop=rule))
+        stopping = QAPipeline(Reader(FakeScorer(WORDS), settings), documents, PipelineOptions(3, 0.05))
+        with pytest.raises(InputError, match="set stop_risk to 0"):
+            stopping.ask("find rome", batcher=batcher)
 
 
 def test_pipeline_without_documents_gives_no_answer() -> None:

@@ -9,6 +9,7 @@ from typing import Protocol, runtime_checkable
 from polyspan.backends import BackendOptions, open_encoder
 from polyspan.errors import InputError
 from polyspan.folding import fold_answers
+from polyspan.microbatch import MicroBatcher
 from polyspan.reader import EarlyStop, Reader, ReadOptions
 from polyspan.retrieval import PassageRanking, RetrievalOptions, cut_passages
 from polyspan.types import Document, Passage, Reading
@@ -91,10 +92,25 @@ class QAPipeline:
         encoder = None if words else open_encoder(store.settings.encoder or None, backend)
         return cls(Reader.from_pretrained(model, backend), IndexRanking(store, encoder, retrieval), options)
 
-    def ask(self, question: str, options: ReadOptions | None = None) -> Reading:
-        """Answers from the passages that suit the question most; offsets are those of whole documents."""
-        ((_, reading),) = self.ask_stream([question], options)
-        return reading
+    def ask(self, question: str, options: ReadOptions | None = None, batcher: MicroBatcher | None = None) -> Reading:
+        """Answers from the passages that suit the question most; offsets are those of whole documents.
+
+        Args:
+            question: what is asked.
+            options: None takes the reader's defaults.
+            batcher: of the same reader; it reads this question together with those that other threads ask.
+
+        Raises:
+            InputError: if the question is empty; with a batcher also where there is a ``stop_risk``.
+        """
+        if batcher is None:
+            ((_, reading),) = self.ask_stream([question], options)
+            return reading
+        if self._stop is not None:
+            raise InputError("a batcher reads all passages; set stop_risk to 0, or ask without it")
+        options = self.reader.defaults if options is None else options
+        passages = self._ranker.best(question, self.options.passages_read)
+        return fold_answers(batcher.read(question, passages, _wider(options)), passages, options.top_k)
 
     def ask_stream(
         self, questions: Iterable[str], options: ReadOptions | None = None, ranked: int = 0
@@ -104,14 +120,6 @@ class QAPipeline:
         ``ranked`` passages are told, more than are read if need be, but never fewer.
         """
         options = self.reader.defaults if options is None else options
-        of_document = options.top_k if options.top_k_per_document is None else options.top_k_per_document
-        of_window = of_document if options.top_k_per_window is None else options.top_k_per_window
-        wider = replace(  # several answers may turn out to be one
-            options,
-            top_k=_SPARE * options.top_k,
-            top_k_per_document=of_document,
-            top_k_per_window=of_window,
-        )
         waiting: deque[list[Passage]] = deque()
 
         def pairs() -> Iterator[tuple[str, list[Passage]]]:
@@ -119,9 +127,16 @@ class QAPipeline:
                 waiting.append(self._ranker.best(question, max(ranked, self.options.passages_read)))
                 yield question, waiting[-1][: self.options.passages_read]
 
-        for reading in self.reader.read_stream(pairs(), wider, self._stop):
+        for reading in self.reader.read_stream(pairs(), _wider(options), self._stop):
             passages = waiting.popleft()
             yield passages, fold_answers(reading, passages, options.top_k)
+
+
+def _wider(options: ReadOptions) -> ReadOptions:
+    """The same with more answers, as several may turn out to be one."""
+    of_document = options.top_k if options.top_k_per_document is None else options.top_k_per_document
+    of_window = of_document if options.top_k_per_window is None else options.top_k_per_window
+    return replace(options, top_k=_SPARE * options.top_k, top_k_per_document=of_document, top_k_per_window=of_window)
 
 
 def _early_stop(reader: Reader, options: PipelineOptions) -> EarlyStop | None:

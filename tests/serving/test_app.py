@@ -1,12 +1,14 @@
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
+from polyspan import Reader, Reading
 from polyspan.serving import routes
 from polyspan.serving.schemas import ReadingBody
 
@@ -133,6 +135,28 @@ def test_server_lets_no_more_wait_than_there_is_room_for(serve: Serve, monkeypat
     for thread in threads:
         thread.join()
     assert statuses == [200] * 3
+
+
+def test_server_reads_questions_that_come_together_at_once(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    together: list[int] = []
+    read_stream = Reader.read_stream
+
+    def counted(reader: Reader, pairs: Any, *rest: Any) -> Iterator[Reading]:
+        asked = list(pairs)
+        together.append(len(asked))
+        return read_stream(reader, asked, *rest)
+
+    monkeypatch.setattr(Reader, "read_stream", counted)
+    client = serve(batch_seconds=2.0, threads=8)
+    words = ["rome", "oslo", "paris"]
+    bodies = [
+        {"question": f"find {word}", "documents": [{"text": f"Bert lives in {word.title()} ."}]} for word in words
+    ]
+    with ThreadPoolExecutor(3) as threads:
+        found = list(threads.map(lambda body: client.post("/v1/answer", json=body).json(), bodies))
+    assert [one["answers"][0]["text"] for one in found] == ["Rome", "Oslo", "Paris"]
+    assert max(together) > 1
+    assert sum(together) == 3
 
 
 def test_server_gives_up_on_what_takes_too_long(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:

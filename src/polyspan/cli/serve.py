@@ -2,6 +2,7 @@
 
 import logging
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,23 @@ from polyspan.cli.output import notice, print_json
 @click.option("--token", envvar="POLYSPAN_TOKEN", help="Every request must carry it (or POLYSPAN_TOKEN).")
 @click.option("--read-only", is_flag=True, help="Take neither documents nor feedback.")
 @click.option("--origin", "origins", multiple=True, help="A site whose pages may ask (CORS); may be repeated.")
+@click.option(
+    "--micro-batch",
+    "batch_ms",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Read together what is asked within so many milliseconds; each by itself is faster on a CPU.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the address and what is held as JSON first.")
 def serve(paths: tuple[Path, ...], **given: Any) -> None:
     """Answer questions over HTTP, about PATHS and what is uploaded."""
     import uvicorn
 
+    from polyspan.microbatch import BatcherOptions
     from polyspan.serving import FeedbackStore, ServeOptions, create_app
 
     options = ServeOptions(token=given["token"], read_only=given["read_only"], origins=given["origins"])
+    if given["batch_ms"] is not None:
+        options = replace(options, batch_seconds=given["batch_ms"] / 1000, threads=BatcherOptions().most_calls)
     with ExitStack() as stack:
         collection, folder = open_collection(stack, paths, given["folder"], given["model"], takes_uploads=True)
         app = create_app(collection, FeedbackStore(folder), options)

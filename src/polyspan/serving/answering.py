@@ -41,7 +41,7 @@ def answer(collection: Collection, request: AnswerRequest) -> ReadingBody:
         given = enumerate(request.documents)
         documents = [Document(one.text, str(place) if one.id is None else one.id) for place, one in given]
         pipeline = QAPipeline(reader, documents, limits)
-    reading = pipeline.ask(request.question, options)
+    reading = pipeline.ask(request.question, options, collection.batcher)
     elapsed = round(1000 * (time.perf_counter() - began), 1)
     return ReadingBody(**reading.to_json(), model=reader.scorer.name, elapsed_ms=elapsed)
 

@@ -17,6 +17,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from polyspan.errors import PolyspanError
+from polyspan.microbatch import BatcherOptions, MicroBatcher
 from polyspan.serving.collection import Collection
 from polyspan.serving.feedback import FeedbackStore
 from polyspan.serving.gate import Gate
@@ -47,8 +48,13 @@ def create_app(collection: Collection, feedback: FeedbackStore, options: ServeOp
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        if options.batch_seconds is not None:
+            collection.batcher = MicroBatcher(collection.reader, BatcherOptions(options.batch_seconds))
         yield
         gate.close()
+        if collection.batcher is not None:
+            collection.batcher.close()
+            collection.batcher = None
 
     app = FastAPI(
         title="polyspan",

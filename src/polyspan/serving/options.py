@@ -16,7 +16,8 @@ class ServeOptions:
     ``max_body_bytes`` of a request, which must come within ``body_seconds``; ``max_question_chars``, ``max_questions``
     of a batch, ``max_top_k`` answers and ``max_passages`` read for a question. ``threads`` questions are answered at
     once and ``most_waiting`` wait; more are refused with 429. An answer that takes longer than ``answer_seconds`` is
-    given up with 503.
+    given up with 503. With ``batch_seconds`` those questions of the threads that come within this time are read
+    together (None: each by itself, which is faster on a CPU).
     """
 
     token: str | None = None
@@ -31,6 +32,7 @@ class ServeOptions:
     threads: int = 2
     most_waiting: int = 64
     answer_seconds: float = 60.0
+    batch_seconds: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse limits that let nothing through."""
