@@ -38,7 +38,10 @@ _UNFINISHED = (
 
 
 def find_model(
-    model: str | Path | None = None, revision: str | None = None, local_files_only: bool = False
+    model: str | Path | None = None,
+    revision: str | None = None,
+    local_files_only: bool = False,
+    token: str | None = None,
 ) -> ModelFolder:
     """The folder of a model.
 
@@ -46,18 +49,23 @@ def find_model(
         model: None or "default" for the shipped reader, a folder, of FARM's layout too, or a hub id ``org/name``.
         revision: branch, tag or commit on the hub.
         local_files_only: never ask the hub. ``HF_HUB_OFFLINE``, ``HF_HOME`` and ``HF_TOKEN`` count as everywhere.
+        token: for the hub, in place of ``HF_TOKEN``.
 
     Raises:
         ModelError: if there is neither such a folder nor such a model.
     """
     if model is None or model == SHIPPED:
         return ModelFolder.shipped()
-    path, name = find_files(model, revision, local_files_only)
+    path, name = find_files(model, revision, local_files_only, token=token)
     return FarmFolder(path) if FarmFolder.is_one(path) else ModelFolder(path, name)
 
 
 def find_files(
-    model: str | Path, revision: str | None = None, local_files_only: bool = False, more: Sequence[str] = ()
+    model: str | Path,
+    revision: str | None = None,
+    local_files_only: bool = False,
+    more: Sequence[str] = (),
+    token: str | None = None,
 ) -> tuple[Path, str | None]:
     """As ``find_model``, the place of a model's files, whatever they are, and its name if that is not the folder's.
 
@@ -67,17 +75,18 @@ def find_files(
         return Path(model), None
     if isinstance(model, Path) or Path(model).exists() or not _HUB_ID.fullmatch(model):
         raise ModelError(f"{model}: no such folder, and not a hub id of the form org/name")
-    return _download(model, revision, local_files_only, [*_FILES, *more]), model
+    return _download(model, revision, local_files_only, [*_FILES, *more], token), model
 
 
-def _download(model: str, revision: str | None, local_files_only: bool, files: list[str]) -> Path:
+def _download(model: str, revision: str | None, local_files_only: bool, files: list[str], token: str | None) -> Path:
     """A snapshot from the hub or its local cache; old pickled weights only where there are no newer ones."""
     from huggingface_hub import snapshot_download
 
     def fetch(patterns: list[str]) -> Path:
-        return Path(
-            snapshot_download(model, revision=revision, local_files_only=local_files_only, allow_patterns=patterns)
+        path = snapshot_download(
+            model, revision=revision, local_files_only=local_files_only, allow_patterns=patterns, token=token
         )
+        return Path(path)
 
     try:
         path = fetch(files)

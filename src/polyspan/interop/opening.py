@@ -1,6 +1,6 @@
 """What other libraries' arguments name as a model, to a reader."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,8 @@ class Opening:
 
     ``device`` is torch's, or the number of a GPU; None and -1 are the processor, and so are numbers where there is no
     GPU; it leaves the runtime to the model folder. So does ``dtype`` None, or float32; others are torch's. ``use_gpu``
-    takes a GPU, if there is one, for a model without an ONNX file and where no device is named.
+    takes a GPU, if there is one, for a model without an ONNX file and where no device is named. ``token`` is for the
+    hub, in place of ``HF_TOKEN``.
     """
 
     device: Any = None
@@ -26,6 +27,7 @@ class Opening:
     use_gpu: bool = False
     revision: str | None = None
     local_files_only: bool = False
+    token: str | None = field(default=None, repr=False)
 
     @property
     def backend(self) -> BackendOptions:
@@ -61,14 +63,15 @@ def open_named(model: Any, tokenizer: Any, opening: Opening) -> tuple[Reader, An
         return model, tokenizer
     source = tokenizer
     if isinstance(tokenizer, str | Path):
-        source = find_model(tokenizer, opening.revision if tokenizer == model else None, opening.local_files_only)
+        revision = opening.revision if tokenizer == model else None
+        source = find_model(tokenizer, revision, opening.local_files_only, opening.token)
     if model is not None and not isinstance(model, str | Path):
         if source is None:
             raise InputError("an open model does not know its tokenizer; give tokenizer too")
         from polyspan.backends.torch import ObjectScorer
 
         return Reader(ObjectScorer(model, whole_tokenizer(source), opening.torch_device)), source
-    folder = find_model(model, opening.revision, opening.local_files_only)
+    folder = find_model(model, opening.revision, opening.local_files_only, opening.token)
     if opening.use_gpu and opening.device is None and folder.onnx_file is None:
         opening = replace(opening, device=_first_gpu())
     scorer = open_scorer(folder, opening.backend)

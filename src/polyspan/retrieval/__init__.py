@@ -7,13 +7,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from polyspan.retrieval.bm25 import PassageRanking
-from polyspan.retrieval.options import RetrievalOptions
+from polyspan.retrieval.options import Ranking, RetrievalOptions, sql_text
 from polyspan.retrieval.passages import cut_passages
 
 if TYPE_CHECKING:
     from polyspan.retrieval.hybrid import IndexRanking
     from polyspan.retrieval.indexing import IndexReport, Prepared, index_documents, index_paths, prepare_files
-    from polyspan.retrieval.rows import StoredDocument, rows_from_bytes, rows_to_bytes
+    from polyspan.retrieval.rows import StoredDocument, rows_from_bytes, rows_to_bytes, to_document
     from polyspan.retrieval.store import IndexSettings, PassageStore
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "PassageRanking",
     "PassageStore",
     "Prepared",
+    "Ranking",
     "RetrievalOptions",
     "StoredDocument",
     "cut_passages",
@@ -31,6 +32,8 @@ __all__ = [
     "prepare_files",
     "rows_from_bytes",
     "rows_to_bytes",
+    "sql_text",
+    "to_document",
 ]
 
 _HOMES = {
@@ -41,6 +44,7 @@ _HOMES = {
     "StoredDocument": "rows",
     "rows_from_bytes": "rows",
     "rows_to_bytes": "rows",
+    "to_document": "rows",
     "index_documents": "indexing",
     "index_paths": "indexing",
     "IndexSettings": "store",

@@ -37,11 +37,15 @@ class IndexRanking:
         self._encoder = encoder
         self._where = sql_condition(self.options.where)
 
-    def best(self, question: str, count: int) -> list[Passage]:
-        """The ``count`` passages that suit the question most, best first; near-duplicates are copies of the best."""
+    def best(self, question: str, count: int, where: str | None = None) -> list[Passage]:
+        """The ``count`` passages that suit the question most, best first; near-duplicates are copies of the best.
+
+        ``where`` is an SQL condition on the index's columns that must hold beside those of the options.
+        """
         vector = None if self._encoder is None else self._encoder.encode_questions([question])[0]
         words = "" if self.options.ranking == "vectors" else question
-        found = self._store.search(words, vector, max(self.options.pool, count), self._where)
+        conditions = " AND ".join(f"({one})" for one in (self._where, where) if one is not None)
+        found = self._store.search(words, vector, max(self.options.pool, count), conditions or None)
         ranked = fold_duplicates(self._capped([to_passage(row) for row in found.to_pylist()]), count)
         weight = self.options.rank_weight
         return [replace(passage, handicap=weight * math.log(rank)) for rank, passage in enumerate(ranked, 1)]

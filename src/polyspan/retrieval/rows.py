@@ -1,6 +1,6 @@
 """Documents to rows of an index's table, and rows back to passages."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,8 +82,18 @@ def to_passage(row: Mapping[str, Any]) -> Passage:
     """The passage of a row, in a document of which nothing else is at hand."""
     span = Span(row["start"], row["end"])
     pages = (span.start,) * row["page"] + tuple(row["page_starts"])
-    meta = dict(text.split("=", 1) for text in row[META])
-    return Passage(Document(row[TEXT], row["document"], pages, meta, part_start=span.start), span)
+    return Passage(Document(row[TEXT], row["document"], pages, meta_of(row[META]), part_start=span.start), span)
+
+
+def to_document(rows: Sequence[Mapping[str, Any]]) -> Document:
+    """The document of all its rows, in order, with its text as offsets count it; what was only spaces is spaces."""
+    text, starts = "", list[int]()
+    for row in rows:
+        held = len(text)
+        text += " " * (row["start"] - held) + row["text"][max(0, held - row["start"]) :]
+        starts += [row["start"]] * (row["page"] - sum(start <= row["start"] for start in starts))
+        starts += [start for start in row["page_starts"] if start >= held]
+    return Document(text, rows[0]["document"], tuple(starts), meta_of(rows[0][META]))
 
 
 def rows_to_bytes(rows: pa.Table) -> bytes:
@@ -103,6 +113,11 @@ def rows_from_bytes(content: bytes) -> pa.Table:
 def meta_texts(meta: Mapping[str, Any]) -> list[str]:
     """``key=value`` of each entry, sorted."""
     return sorted(f"{key}={value}" for key, value in meta.items())
+
+
+def meta_of(texts: Iterable[str]) -> dict[str, str]:
+    """What ``meta_texts`` made texts of, but for the kinds of the values."""
+    return dict(text.split("=", 1) for text in texts)
 
 
 def _pages_inside(passage: Passage) -> list[int]:

@@ -148,9 +148,14 @@ class PassageStore:
 
     def document_rows(self, document: str) -> list[dict[str, Any]]:
         """The rows of a document's passages, in order, without their vectors; none where there is no such document."""
+        return self.rows(f"document = {sql_text(document)}")
+
+    def rows(self, where: str | None = None) -> list[dict[str, Any]]:
+        """All rows for which an SQL condition on the columns holds, by document and in order, without their vectors."""
         with _explained(self.uri, "cannot be read"):
-            found = self._table.search().where(f"document = {sql_text(document)}").to_arrow()
-        return sorted(found.drop_columns([VECTOR]).to_pylist(), key=lambda row: int(row["number"]))
+            query = self._table.search()
+            found = (query if where is None else query.where(where)).to_arrow()
+        return sorted(found.drop_columns([VECTOR]).to_pylist(), key=lambda row: (row["document"], row["number"]))
 
     def write(self, rows: Sequence[pa.Table], known: Iterable[str]) -> None:
         """Put the documents, each a table of all its rows, in the place of those of the same ids, in one transaction.

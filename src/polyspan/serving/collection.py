@@ -22,6 +22,7 @@ from polyspan.retrieval import (
     PassageStore,
     index_documents,
     index_paths,
+    to_document,
 )
 from polyspan.types import Document
 
@@ -113,16 +114,7 @@ class Collection:
     def text(self, document: str) -> Document | None:
         """A document's text as its offsets count it, with its pages; None where there is no such document."""
         rows = self.store.document_rows(document)
-        if not rows:
-            return None
-        text, starts = "", set[int]()
-        for row in rows:
-            gap = row["start"] - len(text)  # passages overlap, and what was only spaces was left out
-            text += " " * gap + row["text"][max(0, -gap) :]
-            if row["page"] > sum(start <= row["start"] for start in starts):
-                starts.add(row["start"])
-            starts.update(row["page_starts"])
-        return Document(text, document, tuple(sorted(starts)))
+        return to_document(rows) if rows else None
 
     def _finish_uploads(self) -> None:
         """Index what was uploaded but not indexed, and delete what was never whole."""
