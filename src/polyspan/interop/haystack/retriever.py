@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, fields
-from typing import Any, cast
+from typing import Any
 
 from haystack import Document, component, default_from_dict, default_to_dict
 from haystack.document_stores.types import FilterPolicy, apply_filter_policy
@@ -50,7 +50,7 @@ class PolyspanRetriever:
         """All arguments as YAML can hold them."""
         given = {one.name: getattr(self, one.name) for one in fields(self)}
         given |= {"document_store": self.document_store.to_dict(), "filter_policy": self.filter_policy.value}
-        return cast("dict[str, Any]", default_to_dict(self, **given))
+        return default_to_dict(self, **given)
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> "PolyspanRetriever":

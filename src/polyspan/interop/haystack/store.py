@@ -23,9 +23,9 @@ class PolyspanDocumentStore:
     """Documents in an index of polyspan, which cuts them into passages and makes their vectors itself.
 
     ``index`` is a folder, or an address in an object store, also one that ``polyspan index`` made. Where there is none
-    yet, it is made when it is first needed, unless ``create`` is False, with passages of ``passage_bytes`` of UTF-8 that
-    share ``overlap_bytes``, and with ``encoder``: a folder, a hub id, None or "default" for the one that comes with
-    polyspan, or an open ``TextEncoder``, which cannot be written to YAML. An index that is there keeps its own.
+    yet, it is made when it is first needed, unless ``create`` is False, with passages of ``passage_bytes`` of UTF-8
+    that share ``overlap_bytes``, and with ``encoder``: a folder, a hub id, None or "default" for the one that comes
+    with polyspan, or an open ``TextEncoder``, which cannot be written to YAML. An index that is there keeps its own.
 
     It holds texts and meta, of which whole passages are searched; no vectors from elsewhere and no binary data.
 
