@@ -1,7 +1,6 @@
 """Every block of the README runs, and prints what it says."""
 
 import os
-import re
 import shlex
 import subprocess
 import sys
@@ -9,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).parent.parent
-README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
-PERCENT = re.compile(r"\d+ ?%")
+from documented import REPOSITORY, blocks_of, run_code, without_percents
+
+BLOCKS = blocks_of(REPOSITORY / "README.md")
 
 
 def blocks(language: str) -> list[str]:
@@ -51,9 +49,8 @@ def test_readme_console_blocks(tmp_path: Path) -> None:
     (tmp_path / "examples").symlink_to(REPOSITORY / "examples")  # what commands write stays out of the repository
     for command, shown in console_commands():
         printed = run(command, tmp_path)
-        expected = [PERCENT.sub("N", line) for line in shown.splitlines()]
-        lines = iter(PERCENT.sub("N", line) for line in printed.splitlines())
-        missing = [line for line in expected if line != "…" and line not in lines]
+        lines = iter(without_percents(printed))
+        missing = [line for line in without_percents(shown) if line != "…" and line not in lines]
         assert not missing, printed
 
 
@@ -65,7 +62,4 @@ def test_readme_first_line_runs_as_written() -> None:
 @pytest.mark.parametrize("code", blocks("python"))
 def test_readme_python_block(code: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(REPOSITORY)
-    exec(compile(code, "README.md", "exec"), {"__name__": "readme"})  # noqa: S102 -- the README is what is tested
-    shown = re.findall(r"# -> (.*)", code)
-    printed = [PERCENT.sub("N", line) for line in capsys.readouterr().out.splitlines()]
-    assert [PERCENT.sub("N", line) for line in shown] == printed
+    run_code(code, capsys, {"__name__": "readme"})
