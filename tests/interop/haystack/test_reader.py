@@ -74,12 +74,7 @@ def test_reader_answers_from_all_documents(words: Reader, docs: list[Document]) 
         assert answer.context[answer.context_offset.start : answer.context_offset.end] == answer.data
         assert answer.context == answer.document.content
     assert sum(answer.score for answer in answers) <= 1 + 1e-6
-    assert answers[-1].to_dict() == {
-        **dict.fromkeys(("data", "document", "context", "document_offset", "context_offset")),
-        "query": GERMANY,
-        "score": answers[-1].score,
-        "meta": {},
-    }
+    assert answers[-1] == ExtractedAnswer(query=GERMANY, score=answers[-1].score)
 
 
 def test_reader_scores_fall_and_survive_a_dictionary(words: Reader, docs: list[Document]) -> None:
