@@ -32,7 +32,7 @@ def run_blocks(document: Path, capsys: pytest.CaptureFixture[str], *languages: s
     return len(codes)
 
 
-def test_docs_haystack_runs(
+def test_guides_haystack_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("haystack")
@@ -40,7 +40,7 @@ def test_docs_haystack_runs(
     assert run_blocks(HAYSTACK, capsys, "python") == 4
 
 
-def test_docs_haystack_yaml_loads() -> None:
+def test_guides_haystack_yaml_loads() -> None:
     haystack = pytest.importorskip("haystack")
     import_module("polyspan.interop.haystack")
     (text,) = [code for language, code in blocks_of(HAYSTACK) if language == "yaml"]
@@ -49,7 +49,7 @@ def test_docs_haystack_yaml_loads() -> None:
 
 
 @pytest.mark.parametrize("code", [code for language, code in blocks_of(HAYSTACK) if language == "python server"])
-def test_docs_stores_that_need_servers_compile_and_import(code: str) -> None:
+def test_guides_stores_that_need_servers_compile_and_import(code: str) -> None:
     compile(code, str(HAYSTACK), "exec")
     named = re.findall(r"^from (haystack_integrations\.\S+) import (\w+)$", code, re.MULTILINE)
     assert len(named) == 2
@@ -60,16 +60,16 @@ def test_docs_stores_that_need_servers_compile_and_import(code: str) -> None:
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda path: path.name)
-def test_example_programs_run(program: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_guides_programs_run(program: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("haystack")
     run_code(program.read_text(encoding="utf-8"), capsys, {"__name__": "__main__"})
 
 
-def test_example_programs_are_there() -> None:
+def test_guides_programs_are_there() -> None:
     assert [path.name for path in PROGRAMS] == ["haystack_in_memory.py", "haystack_index.py"]
 
 
-def test_docs_migration_runs(
+def test_guides_migration_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for needed in ("accelerate", "onnx", "onnxscript"):
@@ -86,14 +86,14 @@ def test_docs_migration_runs(
     assert run_blocks(MIGRATION, capsys, "python", *with_haystack) == 5 + len(with_haystack)
 
 
-def test_docs_migration_code_of_before_compiles() -> None:
+def test_guides_migration_code_of_before_compiles() -> None:
     codes = [code for language, code in blocks_of(MIGRATION) if language == "python before"]
     assert len(codes) == 5
     for code in codes:
         compile(code, str(MIGRATION), "exec")
 
 
-def test_docs_migration_names_arguments_and_their_defaults() -> None:
+def test_guides_migration_names_arguments_and_their_defaults() -> None:
     rows = re.findall(r"^\| (`.*) \|$", MIGRATION.read_text(encoding="utf-8"), re.MULTILINE)
     columns: list[type[Any] | None] = [ReadOptions, CallOptions, FARMReader, TransformersReader, None]
     if find_spec("haystack"):

@@ -86,7 +86,7 @@ def test_reader_scores_fall_and_survive_a_dictionary(words: Reader, docs: list[D
 
 
 def test_reader_has_the_inputs_of_haystacks() -> None:
-    sockets = PolyspanReader().__haystack_input__._sockets_dict
+    sockets = vars(PolyspanReader())["__haystack_input__"]._sockets_dict
     assert list(sockets) == [
         "top_k",
         "score_threshold",
@@ -373,10 +373,12 @@ def test_reader_device_and_dtype(
     arguments: dict[str, Any], expected: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch, words: Reader
 ) -> None:
     opened = []
-    monkeypatch.setattr(
-        "polyspan.interop.haystack.reader.open_named",
-        lambda model, tokenizer, opening: opened.append((model, tokenizer, opening)) or (words, None),
-    )
+
+    def open_named(*given: Any) -> tuple[Reader, None]:
+        opened.append(given)
+        return words, None
+
+    monkeypatch.setattr("polyspan.interop.haystack.reader.open_named", open_named)
     PolyspanReader("org/name", token=None, **arguments).warm_up()
     ((model, tokenizer, opening),) = opened
     assert (model, tokenizer) == ("org/name", None)

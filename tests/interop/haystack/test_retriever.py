@@ -155,7 +155,7 @@ def test_retriever_dictionary_has_every_argument(tmp_path: Path) -> None:
 def test_retriever_refuses_bad_arguments(store: PolyspanDocumentStore) -> None:
     for arguments in ({"top_k": 0}, {"ranking": "magic"}, {"pool": 0}, {"rank_weight": -1}):
         with pytest.raises(InputError, match=next(iter(arguments))):
-            PolyspanRetriever(store, **arguments)  # type: ignore[arg-type]
+            PolyspanRetriever(store, **arguments)
     with pytest.raises(InputError, match="must be a PolyspanDocumentStore, not a InMemory"):
         PolyspanRetriever(InMemoryDocumentStore())  # type: ignore[arg-type]
     with pytest.raises(InputError, match="0 or more"):

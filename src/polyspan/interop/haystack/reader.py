@@ -100,7 +100,7 @@ class PolyspanReader:
         given["model_kwargs"] = plain(self.model_kwargs)
         for name in ("device", "token"):
             given[name] = None if given[name] is None else given[name].to_dict()
-        return cast("dict[str, Any]", default_to_dict(self, **given))
+        return default_to_dict(self, **given)
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> "PolyspanReader":

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from itertools import groupby
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from haystack import Document, default_from_dict, default_to_dict
 from haystack.document_stores.errors import DuplicateDocumentError
@@ -72,7 +72,7 @@ class PolyspanDocumentStore:
             raise InputError("encoder: one that is open already cannot be written; give its folder or hub id")
         given = {one.name: getattr(self, one.name) for one in fields(self) if one.init}
         paths = {name: str(value) for name, value in given.items() if isinstance(value, Path)}
-        return cast("dict[str, Any]", default_to_dict(self, **given | paths))
+        return default_to_dict(self, **given | paths)
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> "PolyspanDocumentStore":
