@@ -265,6 +265,19 @@ class Reader:
             if not (block or tasks):
                 return
 
+    def window_logits(
+        self, question: str, documents: Readable | Iterable[Readable], options: ReadOptions | None = None
+    ) -> Iterator[tuple[Window, FloatArray, FloatArray]]:
+        """Each window of a question over documents with its start and its end logits, each float32 [window's tokens].
+
+        The windows are scored one by one. Raises what ``read`` raises.
+        """
+        options = self.defaults if options is None else options
+        coming = self._open_tasks([(question, documents)], self._cutter(options), options, None)
+        for _, window in take_windows(deque(), coming):
+            (start,), (end,) = self._score([window])
+            yield window, start, end
+
     def _cutter(self, options: ReadOptions) -> WindowCutter:
         settings = WindowSettings(options.max_seq_len, options.doc_stride, options.max_question_len, options.step)
         longest = self.scorer.max_seq_len

@@ -1,14 +1,23 @@
 """What every way of asking shares: checked requests to readings."""
 
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from polyspan.errors import InputError
+from polyspan.explain import explain
 from polyspan.pipeline import PipelineOptions, QAPipeline
 from polyspan.serving.collection import Collection
 from polyspan.serving.options import ServeOptions
-from polyspan.serving.schemas import AnswerRequest, EvidenceBody, QuoteBody, ReadingBody
-from polyspan.types import Document
+from polyspan.serving.schemas import (
+    AnswerRequest,
+    EvidenceBody,
+    ExplainRequest,
+    ExplanationBody,
+    QuoteBody,
+    ReadingBody,
+    TokenBody,
+)
+from polyspan.types import Document, Passage, Span
 
 
 def check_request(request: AnswerRequest, options: ServeOptions) -> None:
@@ -54,3 +63,31 @@ def evidence(collection: Collection, request: AnswerRequest) -> EvidenceBody:
     found = answer(collection, request)
     quotes = [QuoteBody(**one.model_dump(), found=bool(found.answers)) for one in found.answers or found.candidates]
     return EvidenceBody(claim=request.question, quotes=quotes, passages_read=found.passages_read, model=found.model)
+
+
+def explanation(collection: Collection, request: ExplainRequest) -> ExplanationBody:
+    """Where the reader sees an answer begin and end in the request's passage.
+
+    Raises:
+        InputError: where the request names no passage, or there is none.
+    """
+    span = None if request.start is None or request.end is None else Span(request.start, request.end)
+    passage: Passage | None
+    if request.document is not None and span is not None and request.text is None:
+        passage = collection.passage(request.document, span)
+        if passage is None:
+            raise InputError(
+                f"no passage holds characters {span.start} to {span.end} of {request.document!r:.200}; give an answer's"
+            )
+    elif request.text is not None and request.document is None and span is None:
+        passage = Passage(Document(request.text), Span(0, len(request.text)))
+    else:
+        raise InputError("give either text, or document, start and end")
+    found = explain(collection.reader, request.question, passage)
+    return ExplanationBody(
+        text=passage.text,
+        start=passage.span.start,
+        tokens=[TokenBody(**asdict(token)) for token in found.tokens],
+        null_start=found.null_start,
+        null_end=found.null_end,
+    )

@@ -28,7 +28,7 @@ from polyspan.serving.problems import Problem
 from polyspan.serving.routes import Server, add_routes
 
 POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 LOG = logging.getLogger("polyspan.serving")

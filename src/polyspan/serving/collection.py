@@ -24,7 +24,8 @@ from polyspan.retrieval import (
     index_paths,
     to_document,
 )
-from polyspan.types import Document
+from polyspan.retrieval.rows import to_passage
+from polyspan.types import Document, Passage, Span
 
 UPLOADS = "uploads"
 MAX_NAME_BYTES = 200
@@ -115,6 +116,22 @@ class Collection:
         """A document's text as its offsets count it, with its pages; None where there is no such document."""
         rows = self.store.document_rows(document)
         return to_document(rows) if rows else None
+
+    def passage(self, document: str, span: Span) -> Passage | None:
+        """The passage that a span stands in, of several the one with most text on both sides; None where in none."""
+        around = [
+            row for row in self.store.document_rows(document) if row["start"] <= span.start < span.end <= row["end"]
+        ]
+        if not around:
+            return None
+        return to_passage(max(around, key=lambda row: min(span.start - row["start"], row["end"] - span.end)))
+
+    def pdf(self, document: str) -> Path | None:
+        """A document's file, where it is a PDF that is still there."""
+        if not document.lower().endswith(".pdf") or all(one.id != document for one in self.store.documents()):
+            return None
+        file = self._uploads / Path(document).name if _is_upload(document) else Path(document)
+        return file if file.is_file() else None
 
     def _finish_uploads(self) -> None:
         """Index what was uploaded but not indexed, and delete what was never whole."""

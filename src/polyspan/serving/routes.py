@@ -1,14 +1,16 @@
 """What can be asked of a server."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from http import HTTPStatus
-from typing import Annotated
+from pathlib import Path as FilePath
+from typing import Annotated, Any
 
-from fastapi import FastAPI, File, Response, UploadFile
+from fastapi import FastAPI, File, Header, Query, Response, UploadFile
+from fastapi import Path as PathParameter
 
 from polyspan.errors import DocumentError, InputError
-from polyspan.serving import schemas
-from polyspan.serving.answering import answer, check_request
+from polyspan.serving import pages, schemas
+from polyspan.serving.answering import answer, check_request, explanation
 from polyspan.serving.collection import Collection
 from polyspan.serving.feedback import FeedbackStore, judged
 from polyspan.serving.gate import Gate
@@ -44,6 +46,15 @@ class Server:
         if self.options.read_only:
             raise Problem(HTTPStatus.FORBIDDEN, "this server is read-only; ask whoever runs it to add documents")
 
+    def pdf(self, name: str) -> FilePath:
+        """A PDF's file; a problem where there is none."""
+        found = self.collection.pdf(name)
+        if found is None:
+            raise Problem(
+                HTTPStatus.NOT_FOUND, f"there is no PDF {name!r:.200}; only PDFs have pictures of their pages"
+            )
+        return found
+
     def document(self, name: str) -> Document:
         """A document's text; a problem where there is none."""
         found = self.collection.text(name)
@@ -56,6 +67,7 @@ def add_routes(app: FastAPI, server: Server) -> None:
     """All operations."""
     _add_answering(app, server)
     _add_documents(app, server)
+    _add_looking(app, server)
     _add_feedback(app, server)
     _add_health(app, server)
 
@@ -127,6 +139,47 @@ def _add_documents(app: FastAPI, server: Server) -> None:
         """A document's text, which offsets count."""
         found = server.document(name)
         return schemas.TextBody(id=found.id, text=found.text, page_starts=list(found.page_starts))
+
+
+def _add_looking(app: FastAPI, server: Server) -> None:
+    refusals = schemas.problems(401, 404, 422, 429, 503)
+    png: dict[int | str, dict[str, Any]] = {200: {"content": {"image/png": {}}}, 304: {"description": "Not changed"}}
+
+    @app.get(
+        "/v1/documents/{name:path}/pages/{page}.png",
+        responses={**refusals, **png},
+        response_class=Response,
+        tags=["documents"],
+    )
+    async def page_picture(
+        name: str,
+        page: Annotated[int, PathParameter(ge=1, le=1_000_000)],
+        width: Annotated[int, Query(ge=100, le=2_000, description="In pixels.")] = 1_000,
+        if_none_match: Annotated[str | None, Header()] = None,
+    ) -> Response:
+        """A page of a PDF, counted from 1, as a picture."""
+        file = server.pdf(name)
+        tag = pages.picture_tag(file, page, width)
+        headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
+        if if_none_match == tag:
+            return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+        content = await server.gate.run(lambda: pages.picture(file, page, width))
+        return Response(content, media_type="image/png", headers=headers)
+
+    @app.get("/v1/documents/{name:path}/boxes", responses=refusals, tags=["documents"])
+    async def boxes(
+        name: str, start: Annotated[int, Query(ge=0)], end: Annotated[int, Query(ge=1)]
+    ) -> schemas.BoxesBody:
+        """Where characters of a PDF's text stand on its pages."""
+        file = server.pdf(name)
+        found = await server.gate.run(lambda: pages.boxes(file, start, end))
+        return schemas.BoxesBody(boxes=[schemas.BoxBody(**asdict(one)) for one in found])
+
+    @app.post("/v1/explain", responses={**refusals, **schemas.problems(408, 413)}, tags=["answers"])
+    async def explain_answer(request: schemas.ExplainRequest) -> schemas.ExplanationBody:
+        """Where the reader sees an answer begin and end in a passage."""
+        check_request(schemas.AnswerRequest(question=request.question), server.options)
+        return await server.gate.run(lambda: explanation(server.collection, request))
 
 
 def _add_feedback(app: FastAPI, server: Server) -> None:

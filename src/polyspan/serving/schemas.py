@@ -159,6 +159,64 @@ class PieceBody(BaseModel):
     next_start: int | None = Field(description="Where to read on; null at the end.")
 
 
+class BoxBody(BaseModel):
+    """A rectangle on a page, counted from 1; its sides are fractions of the page's width and height, from top left."""
+
+    page: int
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+class BoxesBody(BaseModel):
+    """Where a quote stands, a box for each of its lines."""
+
+    boxes: list[BoxBody]
+
+
+class ExplainRequest(Strict):
+    """A question and a passage: a text, or the one of a document that holds characters ``start`` to ``end``."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {"question": QUESTION, "text": TEXT},
+                {"question": QUESTION, "document": "uploads/bridge.txt", "start": 27, "end": 36},
+            ]
+        },
+    )
+
+    question: str = Field(min_length=1)
+    text: str | None = Field(default=None, min_length=1, max_length=10_000)
+    document: str | None = None
+    start: int | None = Field(default=None, ge=0)
+    end: int | None = Field(default=None, ge=1)
+
+
+class TokenBody(BaseModel):
+    """A token's characters, and how probable an answer starts, and ends, with it."""
+
+    start: int
+    end: int
+    start_probability: float
+    end_probability: float
+
+
+class ExplanationBody(BaseModel):
+    """A passage, which begins at character ``start`` of its document, and its tokens.
+
+    All start probabilities and ``null_start`` (that the passage has no answer) sum to 1, and likewise the ends.
+    """
+
+    text: str
+    start: int
+    tokens: list[TokenBody]
+    null_start: float
+    null_end: float
+
+
 class FeedbackRequest(Strict):
     """Whether an answer was right; ``correction`` is the span that would have been, or null for no answer."""
 
