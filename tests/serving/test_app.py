@@ -214,7 +214,10 @@ def test_server_shows_its_page_and_runs_no_other_script(serve: Serve) -> None:
     page = client.get("/")
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     assert "script-src 'self'" in page.headers["content-security-policy"]
-    assert "innerHTML" not in client.get("/page/page.js").text
+    for script in ("page", "common", "viewer", "heat"):
+        text = client.get(f"/page/{script}.js").text
+        assert text
+        assert not [word for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write") if word in text]
     assert client.get("/page/style.css").status_code == 200
     for path in ("/page/../app.py", "/page/%2e%2e/app.py", "/page/%2e%2e%2fapp.py"):
         assert client.get(path).status_code in (401, 404)
