@@ -5,6 +5,8 @@ import { button, call, cut, element, percent, say } from "./common.js";
 const SHOWN = 0.01;
 const LISTED = 3;
 
+const part = (share) => (share < SHOWN ? "< 1 %" : percent(share));
+
 export function why(answer, question) {
   const panel = element("div", { className: "why", hidden: true });
   const toggle = button("Why this span?", async () => {
@@ -24,7 +26,7 @@ function explained({ document: name, start, end }, question) {
 }
 
 function drawn(found) {
-  const hint = "Where the reader sees an answer begin (the more, the stronger the ground) and end (the thicker the line):";
+  const hint = "The stronger the ground, the more probable an answer begins there; the thicker the line, that it ends.";
   return [element("p", { className: "soft" }, hint), heat(found), table(found)];
 }
 
@@ -61,6 +63,6 @@ function table({ text, start, tokens, null_start: nullStart, null_end: nullEnd }
 }
 
 function row(begin, end, className = "") {
-  const cells = [begin, end].flatMap(([text, share]) => [element("td", { dir: "auto" }, text), element("td", {}, percent(share))]);
+  const cells = [begin, end].flatMap(([text, share]) => [element("td", { dir: "auto" }, text), element("td", {}, part(share))]);
   return element("tr", { className }, ...cells);
 }
