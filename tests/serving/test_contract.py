@@ -19,7 +19,7 @@ from polyspan.serving import FeedbackStore, ServeOptions, create_app
 from serving_fakes import listening, open_collection
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
-EXAMPLES = 12
+EXAMPLES = 10
 
 
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
@@ -33,12 +33,12 @@ def test_server_keeps_its_contract(tmp_path: Path, mode: GenerationMode) -> None
         for found in schema.get_all_operations():
             assert isinstance(found, Ok)
             operation = found.ok()
-            if mode is GenerationMode.NEGATIVE and operation.path in ("/healthz", "/readyz", "/metrics"):
-                continue  # these take nothing that could be wrong
+            if mode is GenerationMode.NEGATIVE and not (len(operation.body) or len(operation.query)):
+                continue  # it takes nothing that could be wrong
 
             @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
             @given(operation.as_strategy(generation_mode=mode))
-            def check(case: Case[Any, Any, Any, Any]) -> None:
+            def check(case: Case[Any]) -> None:
                 case.call_and_validate(checks=CHECKS)
 
             check()

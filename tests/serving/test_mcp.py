@@ -2,14 +2,12 @@ import asyncio
 import importlib
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx
 import httpx2
 import pytest
-import uvicorn
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.types import CallToolResult, TextContent
@@ -19,7 +17,7 @@ from polyspan.errors import MissingExtraError
 from polyspan.serving import Collection, ServeOptions
 from polyspan.serving.mcp import MAX_CHARS, create_mcp, http_app
 from polyspan.types import Document
-from serving_fakes import open_collection
+from serving_fakes import listening, open_collection
 
 ANNA = "uploads/anna.txt"
 
@@ -83,6 +81,22 @@ def test_mcp_quotes_for_claims_and_says_what_is_only_near(collection: Collection
     assert all("Anna lives in Rome ."[one["start"] : one["end"]] == one["text"] for one in near)
 
 
+@pytest.mark.parametrize(
+    ("claim", "question", "verdict"),
+    [
+        ("Rome", "find rome", "supported"),
+        ("Oslo", "find rome", "contradicted"),
+        ("Rome", "find paris", "insufficient"),
+    ],
+)
+def test_mcp_tells_whether_documents_support_a_claim(
+    collection: Collection, claim: str, question: str, verdict: str
+) -> None:
+    found = content(call(collection, "quote", {"claim": claim, "question": question}))
+    assert found["verdict"] == verdict
+    assert [one["text"] for one in found["quotes"]] == ([] if verdict == "insufficient" else ["Rome"])
+
+
 def test_mcp_lists_documents_in_parts(collection: Collection) -> None:
     collection.add("bert.txt", b"Bert lives in Oslo .")
     everything = content(call(collection, "list_documents", {}))
@@ -119,6 +133,8 @@ def test_mcp_reads_documents_in_pieces(collection: Collection, monkeypatch: pyte
         ("ask", {"question": "x", "top_k": 99}, "top_k: at most 50 answers"),
         ("quote", {"claim": ""}, "claim"),
         ("quote", {"claim": "x", "top_k": 99}, "top_k: at most 50"),
+        ("quote", {"claim": "x", "question": "x" * 3_000}, "question: at most 2000 characters"),
+        ("quote", {"claim": "?", "question": "x"}, "with letters or digits in it"),
         ("list_documents", {"limit": 10_000}, "limit"),
         ("read_document", {"document": "../../etc/passwd"}, "there is no document '../../etc/passwd'"),
         ("read_document", {"document": ANNA, "start": 99}, "start 99 is behind the end"),
@@ -151,21 +167,6 @@ def test_mcp_gives_up_on_what_takes_too_long(collection: Collection, monkeypatch
     assert "took longer than 0.05 seconds" in str(result.content)
 
 
-@contextmanager
-def over_http(collection: Collection, options: ServeOptions) -> Iterator[str]:
-    """The address of a server in a thread."""
-    app = http_app(create_mcp(collection, options), "127.0.0.1", options)
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        assert thread.is_alive()
-    port = server.servers[0].sockets[0].getsockname()[1]
-    yield f"http://127.0.0.1:{port}/mcp"
-    server.should_exit = True
-    thread.join()
-
-
 def test_mcp_over_http_wants_its_token_and_keeps_its_limits(collection: Collection) -> None:
     async def ask(client: Client) -> list[CallToolResult]:
         questions = ["find rome", "find anna"] * 4
@@ -176,7 +177,9 @@ def test_mcp_over_http_wants_its_token_and_keeps_its_limits(collection: Collecti
         async with http, Client(streamable_http_client(address, http_client=http)) as client:
             return await ask(client)
 
-    with over_http(collection, ServeOptions(token="secret", max_body_bytes=5_000)) as address:
+    options = ServeOptions(token="secret", max_body_bytes=5_000)
+    with listening(http_app(create_mcp(collection, options), "127.0.0.1", options)) as server:
+        address = f"{server}/mcp"
         results = asyncio.run(talk(address))
         refused = httpx.post(address, json={})
         headers = {"Authorization": "Bearer secret", "Accept": "application/json, text/event-stream"}

@@ -3,14 +3,12 @@
 import os
 import re
 import shutil
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import uvicorn
 from playwright.sync_api import Browser, FilePayload, Locator, Page, expect, sync_playwright
 
 from fake_encoder import FakeEncoder
@@ -22,7 +20,7 @@ from polyspan.backends import NativeSettings
 from polyspan.features import Batch
 from polyspan.serving import Collection, FeedbackStore, ServeOptions, create_app
 from polyspan.types import FloatArray
-from serving_fakes import WORDS
+from serving_fakes import WORDS, listening
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 SECONDS = 20_000
@@ -67,14 +65,8 @@ def address(folder: Path) -> Iterator[str]:
     collection.add("anna.txt", b"Anna lives in Rome .")
     collection.add("bert.txt", b"Bert lives in Oslo .")
     app = create_app(collection, FeedbackStore(folder), ServeOptions(token=TOKEN))
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        assert thread.is_alive()
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/"
-    server.should_exit = True
-    thread.join()
+    with listening(app) as found:
+        yield found
 
 
 @pytest.fixture
@@ -89,7 +81,7 @@ def visit(browser: Browser, address: str) -> Iterator[Callable[..., Page]]:
         page.set_default_timeout(SECONDS)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("console", lambda message: errors.append(message.text) if "Security Policy" in message.text else None)
-        page.goto(f"{address}#token={TOKEN}{fragment}")
+        page.goto(f"{address}/#token={TOKEN}{fragment}")
         expect(page.locator("#list li").first).to_be_visible(timeout=SECONDS)
         return page
 

@@ -4,6 +4,7 @@ import time
 from dataclasses import asdict, replace
 
 from polyspan.errors import InputError
+from polyspan.evidence import VerdictName, highlight_all, supports
 from polyspan.explain import explain
 from polyspan.pipeline import PipelineOptions, QAPipeline
 from polyspan.serving.collection import Collection
@@ -55,14 +56,28 @@ def answer(collection: Collection, request: AnswerRequest) -> ReadingBody:
     return ReadingBody(**reading.to_json(), model=reader.scorer.name, elapsed_ms=elapsed)
 
 
-def evidence(collection: Collection, request: AnswerRequest) -> EvidenceBody:
-    """The quotes that speak to a claim most: what the reader finds with the claim, the request's question, as question.
+def evidence(collection: Collection, request: AnswerRequest, question: str | None = None) -> EvidenceBody:
+    """Quotes that speak to a claim, the request's question, most probable first, and at most ``top_k``.
 
-    Where it finds nothing, these are the nearest spans, marked as such.
+    With the question that the claim answers they are the quotes that answer it, and a verdict says whether one says the
+    same (see ``polyspan.evidence.supports``). Without it they are what the reader finds with the claim as question, and
+    where it finds nothing the nearest spans, marked as such.
     """
-    found = answer(collection, request)
-    quotes = [QuoteBody(**one.model_dump(), found=bool(found.answers)) for one in found.answers or found.candidates]
-    return EvidenceBody(claim=request.question, quotes=quotes, passages_read=found.passages_read, model=found.model)
+    claim, reader = request.question, collection.reader
+    verdict: VerdictName | None = None
+    if question is None:
+        found = highlight_all(claim, collection.ranking().best(claim, request.passages), reader)
+    else:
+        checked = supports(question, claim, collection.ranking().best(question, request.passages), reader)
+        verdict, found = checked.verdict, [one for one in (checked.quote, *checked.others) if one is not None]
+    places = {(one.document, one.start, one.end): one for one in sorted(found, key=lambda one: one.probability)}
+    best = list(places.values())[::-1][: request.top_k]  # passages overlap
+    quotes = [QuoteBody.of(one) for one in best]
+    if not quotes and question is None:
+        nearest = answer(collection, request)
+        near = nearest.answers or nearest.candidates
+        quotes = [QuoteBody(**one.model_dump(exclude={"also"}), found=False) for one in near]
+    return EvidenceBody(claim=claim, verdict=verdict, quotes=quotes, model=reader.scorer.name)
 
 
 def explanation(collection: Collection, request: ExplainRequest) -> ExplanationBody:

@@ -70,7 +70,11 @@ class Collection:
 
     def pipeline_of(self, options: PipelineOptions) -> QAPipeline:
         """A pipeline over the same index that reads so many passages."""
-        return QAPipeline(self.reader, IndexRanking(self.store, self.encoder), options)
+        return QAPipeline(self.reader, self.ranking(), options)
+
+    def ranking(self) -> IndexRanking:
+        """What ranks the passages of the index."""
+        return IndexRanking(self.store, self.encoder)
 
     def index(self, paths: Iterable[Path]) -> IndexReport:
         """Bring files and folders into the index, as ``polyspan index`` does."""

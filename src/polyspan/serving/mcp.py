@@ -91,17 +91,23 @@ def _add_asking(server: MCPServer[None], collection: Collection, gate: Gate, opt
             return await gate.run(lambda: answer(collection, request))
 
     @server.tool(annotations=_reads("Quote"))
-    async def quote(claim: Text, top_k: TopK = 3) -> EvidenceBody:
-        """Find evidence for a claim: the verbatim quotes of the documents that speak to a statement most, best first.
+    async def quote(
+        claim: Text,
+        question: Annotated[str | None, Field(min_length=1, description="What the claim answers.")] = None,
+        top_k: TopK = 3,
+    ) -> EvidenceBody:
+        """Find evidence for a claim: the verbatim quotes of the documents that speak to it most, best first.
 
-        A quote with found true is one that the reader holds to be to the point, one with found false is only what
-        comes nearest. Read its context before you rely on it: whether it supports or contradicts the claim is yours to
-        judge.
+        With the question that the claim answers, verdict says whether a quote says the same ("supported"), a confident
+        one something else ("contradicted"), or neither ("insufficient"); words, names and numbers are compared, so a
+        paraphrase is never "supported". Quotes with found false are only what comes nearest. Read the context of a
+        quote before you rely on it.
         """
-        request = AnswerRequest(question=claim, top_k=top_k)
+        requests = [AnswerRequest(question=text, top_k=top_k) for text in (claim, question) if text is not None]
         with _tool_errors():
-            check_request(request, options)
-            return await gate.run(lambda: evidence(collection, request))
+            for request in requests:
+                check_request(request, options)
+            return await gate.run(lambda: evidence(collection, requests[0], question))
 
 
 def _add_documents(server: MCPServer[None], collection: Collection, gate: Gate) -> None:

@@ -73,7 +73,7 @@ def add_routes(app: FastAPI, server: Server) -> None:
 
 
 def _add_answering(app: FastAPI, server: Server) -> None:
-    refusals = schemas.problems(401, 408, 413, 422, 429, 503)
+    refusals = schemas.problems(400, 401, 408, 413, 422, 429, 503)
 
     @app.post("/v1/answer", responses=refusals, tags=["answers"])
     async def answer_one(request: schemas.AnswerRequest) -> schemas.ReadingBody:
@@ -104,7 +104,7 @@ def _add_documents(app: FastAPI, server: Server) -> None:
         """What can be asked."""
         return schemas.DocumentsBody(documents=[schemas.DocumentBody(**one) for one in collection.documents()])
 
-    @app.post("/v1/documents", responses=schemas.problems(401, 403, 408, 413, 422, 429, 503), tags=["documents"])
+    @app.post("/v1/documents", responses=schemas.problems(400, 401, 403, 408, 413, 422, 429, 503), tags=["documents"])
     async def upload(
         files: Annotated[list[UploadFile], File(description="Any of the formats of polyspan ask.")],
     ) -> schemas.UploadBody:
@@ -175,7 +175,7 @@ def _add_looking(app: FastAPI, server: Server) -> None:
         found = await server.gate.run(lambda: pages.boxes(file, start, end))
         return schemas.BoxesBody(boxes=[schemas.BoxBody(**asdict(one)) for one in found])
 
-    @app.post("/v1/explain", responses={**refusals, **schemas.problems(408, 413)}, tags=["answers"])
+    @app.post("/v1/explain", responses={**refusals, **schemas.problems(400, 408, 413)}, tags=["answers"])
     async def explain_answer(request: schemas.ExplainRequest) -> schemas.ExplanationBody:
         """Where the reader sees an answer begin and end in a passage."""
         check_request(schemas.AnswerRequest(question=request.question), server.options)
@@ -183,7 +183,12 @@ def _add_looking(app: FastAPI, server: Server) -> None:
 
 
 def _add_feedback(app: FastAPI, server: Server) -> None:
-    @app.post("/v1/feedback", responses=schemas.problems(401, 403, 404, 422, 503), tags=["feedback"], status_code=201)
+    @app.post(
+        "/v1/feedback",
+        responses=schemas.problems(400, 401, 403, 404, 408, 413, 422, 503),
+        tags=["feedback"],
+        status_code=201,
+    )
     def feedback(request: schemas.FeedbackRequest) -> schemas.FeedbackBody:
         """Keep whether an answer was right, and what would have been."""
         server.check_writable()

@@ -4,6 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from polyspan.evidence import Highlight
+
 QUESTION = "Who designed the bridge?"
 TEXT = "The bridge was designed by Ada Korte and opened in May 1931."
 
@@ -97,18 +99,41 @@ class BatchBody(BaseModel):
     readings: list[ReadingBody]
 
 
-class QuoteBody(AnswerBody):
-    """A quote, and whether the reader holds it to be to the point or only the nearest there is."""
+class QuoteBody(BaseModel):
+    """A quote in its sentence or the text around it, and whether the reader holds it to be to the point."""
 
-    found: bool
+    text: str
+    start: int
+    end: int
+    score: float = Field(ge=0, le=1, description="Probability that an answer stands here.")
+    document: str
+    page: int | None
+    context: str
+    context_start: int
+    found: bool = Field(description="False for what is only the nearest there is.")
+
+    @classmethod
+    def of(cls, found: Highlight) -> "QuoteBody":
+        """A place that the reader found."""
+        return cls(
+            text=found.text,
+            start=found.start,
+            end=found.end,
+            score=found.probability,
+            document=found.document,
+            page=found.page,
+            context=found.sentence,
+            context_start=found.sentence_start,
+            found=True,
+        )
 
 
 class EvidenceBody(BaseModel):
-    """Quotes that speak to a claim, best first."""
+    """Quotes that speak to a claim, best first; the verdict is null where no question was given."""
 
     claim: str
+    verdict: Literal["supported", "contradicted", "insufficient"] | None
     quotes: list[QuoteBody]
-    passages_read: int
     model: str
 
 
