@@ -76,7 +76,7 @@ def test_highlight_refuses_nonsense(reader: Reader) -> None:
         highlight(" ", TEXT, reader)
     for bad in ({"level": "word"}, {"min_probability": 1.5}, {"places": 0}):
         with pytest.raises(InputError, match=next(iter(bad))):
-            HighlightOptions(**bad)  # type: ignore[arg-type]
+            HighlightOptions(**bad)
 
 
 @given(st.lists(st.sampled_from(["Rome", "oslo", ".", "!", "\n", "\n\n- ", " ", "one.", "ω"]), max_size=30))

@@ -1,7 +1,7 @@
 """``polyspan highlight``."""
 
 from pathlib import Path
-from typing import get_args, get_type_hints
+from typing import Literal, get_args, get_type_hints
 
 import click
 
@@ -29,13 +29,18 @@ from polyspan.reader import Reader
 )
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def highlight(
-    question: str, paths: tuple[Path, ...], model: str, level: str, min_probability: float | None, as_json: bool
+    question: str,
+    paths: tuple[Path, ...],
+    model: str,
+    level: Literal["span", "sentence"],
+    min_probability: float | None,
+    as_json: bool,
 ) -> None:
     """Show every place of files and folders that answers QUESTION; - is stdin.
 
     Each is marked in its sentence, with the probability that an answer stands there. There may be none.
     """
-    options = HighlightOptions(level, min_probability)  # type: ignore[arg-type] -- click checked it
+    options = HighlightOptions(level, min_probability)
     found = highlight_all(question, documents_of(paths), Reader.from_pretrained(model), options)
     if as_json:
         print_json({"question": question, "highlights": [one.to_json() for one in found]})
