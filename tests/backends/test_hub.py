@@ -204,6 +204,13 @@ def test_hub_takes_pickled_weights_where_there_are_no_others(serve: Callable[...
     assert names_in(found) == {"config.json", "vocab.txt", "pytorch_model.bin"}
 
 
+def test_hub_token_that_is_given_counts(serve: Callable[..., Hub], tmp_path: Path) -> None:
+    hub = serve("config.json", "model.safetensors")
+    code = f"from polyspan.backends import find_model; print(find_model('org/name', token={TOKEN!r}).path)"
+    found = Path(run(code, tmp_path, HF_ENDPOINT=hub.endpoint, HF_TOKEN="wrong"))
+    assert {path.name for path in found.iterdir()} == {"config.json", "model.safetensors"}
+
+
 def test_hub_refusals_are_one_line(serve: Callable[..., Hub], tmp_path: Path) -> None:
     hub = serve("config.json")
     gated = look_up(tmp_path, "org/name", HF_ENDPOINT=hub.endpoint, HF_TOKEN="wrong")

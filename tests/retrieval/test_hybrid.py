@@ -81,3 +81,11 @@ def test_ranking_refuses_another_encoder(store: PassageStore) -> None:
 def test_options_refuse_what_cannot_be_searched_by(options: dict[str, object]) -> None:
     with pytest.raises(InputError, match="must be"):
         RetrievalOptions(**options)  # type: ignore[arg-type]
+
+
+def test_ranking_keeps_to_a_call_s_own_condition_too(store: PassageStore) -> None:
+    own = "document = 'en/dog' OR document = 'de/hund'"
+    ids = [one.document.id for one in IndexRanking(store, FakeEncoder()).best("dog", 3, own)]
+    assert set(ids) == {"en/dog", "de/hund"}
+    ranking = IndexRanking(store, FakeEncoder(), RetrievalOptions(where=["format=pdf"]))
+    assert [one.document.id for one in ranking.best("dog", 3, own)] == ["de/hund"]

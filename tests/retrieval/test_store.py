@@ -180,3 +180,12 @@ def test_store_refuses_a_folder_without_its_data(store: PassageStore) -> None:
 def test_settings_refuse_sizes_that_make_no_passages(sizes: tuple[int, int]) -> None:
     with pytest.raises(InputError, match="passages need 100 bytes"):
         IndexSettings("", "0", 4, *sizes)
+
+
+def test_store_rows_come_by_document_and_in_order(store: PassageStore) -> None:
+    store.write([rows(name, f"{name} says something. " * 10) for name in ("b", "a")], [])
+    found = [(row["document"], row["number"]) for row in store.rows()]
+    assert found == sorted(found)
+    assert {name for name, _ in found} == {"a", "b"}
+    assert store.rows("document = 'b'") == store.document_rows("b")
+    assert store.rows("number < 0") == []

@@ -34,6 +34,9 @@ class ReaderInputs(TypedDict, total=False):
     overlap_threshold: float | None
 
 
+INPUTS = get_type_hints(ReaderInputs)
+
+
 @component
 @dataclass(eq=False)
 class PolyspanReader:
@@ -86,7 +89,7 @@ class PolyspanReader:
 
     def __post_init__(self) -> None:
         """Declare the inputs, and refuse what makes no sense before a model is opened."""
-        for name, kind in get_type_hints(ReaderInputs).items():
+        for name, kind in INPUTS.items():
             component.set_input_type(self, name, kind, None)
         opening_of(self.device, self.model_kwargs, None)
         self._read_options(ReadOptions(), self._settings({}))
@@ -196,11 +199,10 @@ class PolyspanReader:
 
     def _settings(self, inputs: ReaderInputs) -> dict[str, Any]:
         """What ``ReaderInputs`` names, as a call has it. TypeError for other names."""
-        names = get_type_hints(ReaderInputs)
-        if unknown := sorted(set(inputs) - set(names)):
-            raise TypeError(f"unknown inputs: {', '.join(unknown)}; known are {', '.join(names)}")
+        if unknown := sorted(set(inputs) - set(INPUTS)):
+            raise TypeError(f"unknown inputs: {', '.join(unknown)}; known are {', '.join(INPUTS)}")
         given = {name: value for name, value in inputs.items() if value is not None}
-        return {name: given.get(name, getattr(self, name)) for name in names}
+        return {name: given.get(name, getattr(self, name)) for name in INPUTS}
 
     def _read_options(self, defaults: ReadOptions, settings: dict[str, Any]) -> ReadOptions:
         per_window, overlap = settings["answers_per_seq"], settings["overlap_threshold"]
