@@ -132,7 +132,7 @@ class Collection:
 
     def pdf(self, document: str) -> Path | None:
         """A document's file, where it is a PDF that is still there."""
-        if not document.lower().endswith(".pdf") or all(one.id != document for one in self.store.documents()):
+        if not document.lower().endswith(".pdf") or not self.store.document_rows(document):
             return None
         file = self._uploads / Path(document).name if _is_upload(document) else Path(document)
         return file if file.is_file() else None

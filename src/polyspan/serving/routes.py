@@ -158,21 +158,23 @@ def _add_looking(app: FastAPI, server: Server) -> None:
         if_none_match: Annotated[str | None, Header()] = None,
     ) -> Response:
         """A page of a PDF, counted from 1, as a picture."""
-        file = server.pdf(name)
-        tag = pages.picture_tag(file, page, width)
-        headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
-        if if_none_match == tag:
-            return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-        content = await server.gate.run(lambda: pages.picture(file, page, width))
-        return Response(content, media_type="image/png", headers=headers)
+
+        def drawn() -> Response:
+            file = server.pdf(name)
+            tag = pages.picture_tag(file, page, width)
+            headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
+            if if_none_match == tag:
+                return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+            return Response(pages.picture(file, page, width), media_type="image/png", headers=headers)
+
+        return await server.gate.run(drawn)
 
     @app.get("/v1/documents/{name:path}/boxes", responses=refusals, tags=["documents"])
     async def boxes(
         name: str, start: Annotated[int, Query(ge=0)], end: Annotated[int, Query(ge=1)]
     ) -> schemas.BoxesBody:
         """Where characters of a PDF's text stand on its pages."""
-        file = server.pdf(name)
-        found = await server.gate.run(lambda: pages.boxes(file, start, end))
+        found = await server.gate.run(lambda: pages.boxes(server.pdf(name), start, end))
         return schemas.BoxesBody(boxes=[schemas.BoxBody(**asdict(one)) for one in found])
 
     @app.post("/v1/explain", responses={**refusals, **schemas.problems(400, 408, 413)}, tags=["answers"])
