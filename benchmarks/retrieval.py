@@ -50,6 +50,7 @@ RESULT = Path(__file__).parent / "results" / "retrieval.json"
 OPTIONS = OpenDomainOptions((1, 5, 10))
 WAYS: tuple[Ranking, ...] = ("words", "vectors", "hybrid")
 ENGLISH = {"language": "en"}
+READ = ("exact_at_1", "f1_at_1")
 SHOWN = ("gold_recall_at_1", "gold_recall_at_10", "answer_recall_at_10", "gold_mrr_at_10", "exact_at_1", "f1_at_1")
 
 
@@ -85,11 +86,14 @@ def rankers(store: PassageStore, encoder: TextEncoder, where: Sequence[str]) -> 
     return {ranking: IndexRanking(store, encoder, RetrievalOptions(ranking, where=where)) for ranking in WAYS}
 
 
-def asked(reader: Reader, ranker: PassageRanker, questions: Questions, collection: Collection) -> Figures:
-    """What is found for the questions is worth, with what is ranked and what is read."""
-    pipeline = QAPipeline(reader, ranker, PipelineOptions())
+def asked(
+    reader: Reader, ranker: PassageRanker, questions: Questions, collection: Collection, *, read: bool
+) -> Figures:
+    """What is found for the questions is worth: what is ranked, and if it is ``read``, the answers."""
+    pipeline = QAPipeline(reader, ranker, PipelineOptions() if read else PipelineOptions(1))
     found = list(tqdm(ask_collection(pipeline, questions.examples, OPTIONS), total=len(questions.examples), unit="q"))
-    return figures(questions, found, collection, OPTIONS, None)
+    values = figures(questions, found, collection, OPTIONS, None)
+    return values if read else {name: value for name, value in values.items() if name not in READ}
 
 
 def read_alone(reader: Reader, questions: Questions) -> Figures:
@@ -120,6 +124,8 @@ def compared(ways: dict[str, list[Figures]]) -> dict[str, Any]:
     result: dict[str, Any] = {way: rounded(values) for way, values in pooled.items()}
     for figure in ("gold_recall_at_10", "f1_at_1"):
         for way in ("words", "vectors"):
+            if figure not in pooled[way]:
+                continue
             one = paired_difference(pooled["hybrid"][figure], pooled[way][figure])
             result[f"hybrid over {way}, {figure}"] = [round(x, 2) for x in (one.difference, one.low, one.high)]
     return result
@@ -136,6 +142,9 @@ def main() -> None:
     parser.add_argument("--others", type=Path, nargs="*", default=[], help="the same, of other languages")
     parser.add_argument("--index", type=Path, required=True, help="where the index is kept")
     parser.add_argument("--collections", nargs="*", default=["all", "english"], choices=["all", "english"])
+    parser.add_argument(
+        "--read", nargs="*", default=WAYS, choices=WAYS, help="of which ways the passages are read, too"
+    )
     parser.add_argument("--questions", type=int, default=300, help="so many answerable ones of each dataset, at random")
     parser.add_argument("--out", type=Path, default=RESULT)
     given = parser.parse_args()
@@ -149,7 +158,7 @@ def main() -> None:
     for name in given.collections:
         where = ("language=en",) if name == "english" else ()
         ways = {
-            way: [asked(reader, ranker, questions, collection) for questions in sampled]
+            way: [asked(reader, ranker, questions, collection, read=way in given.read) for questions in sampled]
             for way, ranker in rankers(store, encoder, where).items()
         }
         results[name] = compared(ways)
