@@ -10,6 +10,7 @@ import pytest
 from polyspan import Document, InputError, Span
 from polyspan.errors import PassageIndexError
 from polyspan.retrieval import IndexSettings, PassageStore, cut_passages
+from polyspan.retrieval import store as store_module
 from polyspan.retrieval.rows import StoredDocument, schema, to_passage, to_rows
 from polyspan.retrieval.store import FORMAT_VERSION, HEADER, TABLE
 
@@ -189,3 +190,27 @@ def test_store_rows_come_by_document_and_in_order(store: PassageStore) -> None:
     assert {name for name, _ in found} == {"a", "b"}
     assert store.rows("document = 'b'") == store.document_rows("b")
     assert store.rows("number < 0") == []
+
+
+def test_store_of_many_passages_finds_the_nearest_vectors_by_an_index(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "VECTOR_INDEX_ROWS", 600)
+    store = PassageStore.create(tmp_path / "index", IndexSettings("", "fake0", 16, 100, 20))
+    vectors = np.random.default_rng(7).standard_normal((600, 16)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    store.write(
+        [
+            to_rows(cut_passages(Document("Some text.", f"{number:03}"), 100), StoredDocument(f"{number:03}", "0"), one)
+            for number, one in enumerate(vectors[:, None])
+        ],
+        [],
+    )
+    before = [names(store.search("", one, 10)) for one in vectors[:20]]
+    store.optimise()
+    after = [names(store.search("", one, 10)) for one in vectors[:20]]
+    assert [found[0] for found in after] == [f"{number:03}" for number in range(20)]
+    shared = [len(set(one) & set(other)) / 10 for one, other in zip(before, after, strict=True)]
+    assert np.mean(shared) > 0.9
+    assert any("vector" in index.columns for index in store._table.list_indices())
+    assert names(store.search("text", vectors[3], 10))[0] == "003"

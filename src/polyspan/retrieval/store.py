@@ -28,6 +28,9 @@ FRESH = timedelta(seconds=1)
 KEPT_VERSIONS = timedelta(hours=1)
 VECTOR_INDEX_ROWS = 200_000
 """From so many passages on the nearest vectors are searched in a part of the table only."""
+PARTS_SEARCHED = 50
+REFINED = 10
+"""So many times as many vectors as are wanted are taken by their codes, and ranked anew by themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +226,7 @@ class PassageStore:
             query = self._table.search(query_type="hybrid", vector_column_name=VECTOR)
             query = query.vector(vector).text(question).rerank(RRFReranker())
         if vector is not None:
-            query = query.distance_type("dot")
+            query = query.distance_type("dot").nprobes(PARTS_SEARCHED).refine_factor(REFINED)
         if where is not None:
             query = query.where(where, prefilter=True)
         return query.limit(limit).to_arrow()
