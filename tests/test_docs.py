@@ -38,16 +38,3 @@ def test_docs_commands_are_understood(arguments: list[str]) -> None:
 
 def test_docs_show_a_client_configuration() -> None:
     assert any(one[:2] == ["polyspan", "mcp"] and "--http" not in one for one in shown_commands())
-
-
-def test_docs_evidence_blocks_run(capsys: pytest.CaptureFixture[str]) -> None:
-    text = (DOCS / "evidence.md").read_text(encoding="utf-8")
-    names: dict[str, object] = {}
-    printed = []
-    for block in re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
-        exec(compile(block, "docs/evidence.md", "exec"), names)  # noqa: S102 -- our own documentation
-        printed.append(capsys.readouterr().out)
-    assert printed[0].splitlines()[:2] == ["1931 bridge.txt ['1929']", "“1931” [1]. Elsewhere: “1929” [2]."]
-    assert [line.split()[0] for line in printed[1].splitlines()] == ["Members", "Guests"]
-    assert [line.split()[-1] for line in printed[2].splitlines()[2:]] == ["insufficient"]
-    assert [" supported " in printed[2], " contradicted " in printed[2]] == [True, True]

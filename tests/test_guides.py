@@ -18,6 +18,7 @@ from polyspan.interop.farm import FARMReader, TransformersReader
 from polyspan.interop.transformers.arguments import CallOptions
 from polyspan.reader import ReadOptions
 
+EVIDENCE = REPOSITORY / "docs" / "evidence.md"
 HAYSTACK = REPOSITORY / "docs" / "haystack.md"
 MIGRATION = REPOSITORY / "docs" / "migration.md"
 PROGRAMS = sorted((REPOSITORY / "examples").glob("*.py"))
@@ -30,6 +31,10 @@ def run_blocks(document: Path, capsys: pytest.CaptureFixture[str], *languages: s
     for code in codes:
         run_code(code, capsys, names)
     return len(codes)
+
+
+def test_guides_evidence_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_blocks(EVIDENCE, capsys, "python") == 3
 
 
 def test_guides_haystack_runs(
