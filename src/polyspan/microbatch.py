@@ -46,8 +46,8 @@ class _Call:
 class MicroBatcher:
     """Reads for many threads; the windows of calls that come within a moment are scored together.
 
-    A context manager, whose end closes it. The answers are those of ``Reader.read``. It is for runtimes that serve one
-    caller at a time; onnxruntime on a CPU serves several, and threads that share a Reader are faster there.
+    A context manager, whose end closes it. The answers are those of ``Reader.read``. Whether it is faster than threads
+    that share a Reader depends on runtime, model and cores.
     """
 
     def __init__(self, reader: Reader, options: BatcherOptions | None = None) -> None:

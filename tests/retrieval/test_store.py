@@ -196,8 +196,8 @@ def test_store_of_many_passages_finds_the_nearest_vectors_by_an_index(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store_module, "VECTOR_INDEX_ROWS", 600)
-    store = PassageStore.create(tmp_path / "index", IndexSettings("", "fake0", 16, 100, 20))
-    vectors = np.random.default_rng(7).standard_normal((600, 16)).astype(np.float32)
+    store = PassageStore.create(tmp_path / "index", IndexSettings("", "fake0", 128, 100, 20))
+    vectors = np.random.default_rng(7).standard_normal((600, 128)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     store.write(
         [

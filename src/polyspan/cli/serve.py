@@ -22,8 +22,10 @@ from polyspan.cli.output import notice, print_json
 @click.option(
     "--micro-batch",
     "batch_ms",
-    type=click.FloatRange(min=0, min_open=True),
-    help="Read together what is asked within so many milliseconds; each by itself is faster on a CPU.",
+    type=click.FloatRange(min=0),
+    default=5.0,
+    show_default=True,
+    help="Read together what is asked within so many milliseconds; 0: each question by itself.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the address and what is held as JSON first.")
 def serve(paths: tuple[Path, ...], **given: Any) -> None:
@@ -34,7 +36,7 @@ def serve(paths: tuple[Path, ...], **given: Any) -> None:
     from polyspan.serving import FeedbackStore, ServeOptions, create_app
 
     options = ServeOptions(token=given["token"], read_only=given["read_only"], origins=given["origins"])
-    if given["batch_ms"] is not None:
+    if given["batch_ms"]:
         options = replace(options, batch_seconds=given["batch_ms"] / 1000, threads=BatcherOptions().most_calls)
     with ExitStack() as stack:
         collection, folder = open_collection(stack, paths, given["folder"], given["model"], takes_uploads=True)

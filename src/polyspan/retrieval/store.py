@@ -260,9 +260,10 @@ def _full_text() -> Any:
 
 
 def _nearest_vectors() -> Any:
-    from lancedb.index import IvfPq
+    from lancedb.index import IvfRq
 
-    return IvfPq(distance_type="dot")
+    # A bit for each dimension (RaBitQ) is made in seconds where product quantisation takes minutes to learn its codes.
+    return IvfRq(distance_type="dot")
 
 
 def _settings(where: str, header: bytes | None) -> IndexSettings:

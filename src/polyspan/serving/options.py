@@ -17,7 +17,7 @@ class ServeOptions:
     of a batch, ``max_top_k`` answers and ``max_passages`` read for a question. ``threads`` questions are answered at
     once and ``most_waiting`` wait; more are refused with 429. An answer that takes longer than ``answer_seconds`` is
     given up with 503. With ``batch_seconds`` those questions of the threads that come within this time are read
-    together (None: each by itself, which is faster on a CPU).
+    together (None: each by itself).
     """
 
     token: str | None = None
