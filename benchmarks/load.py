@@ -31,6 +31,7 @@ from tqdm import tqdm
 from measure import machine, write_result
 from polyspan.evaluation import read_questions
 from polyspan.evaluation.opendomain import choose
+from polyspan.metrics import exact_match
 
 RESULT = Path(__file__).parent / "results" / "load.json"
 AGAIN = {429, 503}
@@ -154,7 +155,7 @@ def restarted(command: str, requests: int, clients: int, seed: int) -> dict[str,
             status, content = client.ask(body)
             if status == 200:
                 texts = [one["text"] for one in content["answers"]]
-                right = not texts if answer is None else texts[:1] == [answer]
+                right = not texts if answer is None else bool(texts) and exact_match([answer], texts[0]) == 1
                 own = all(one["document"] == str(number) for one in content["answers"] + content["candidates"])
                 outcomes["right" if right and own else "wrong answer" if own else "another's answer"] += 1
                 if not (right and own):
