@@ -41,7 +41,7 @@ class Gate:
         except TimeoutError as error:
             raise Problem(
                 HTTPStatus.SERVICE_UNAVAILABLE,
-                f"the answer took longer than {self._seconds:g} seconds; ask less at once, or try again",
+                f"this took longer than {self._seconds:g} seconds; send less at once, or try again",
                 {"Retry-After": "5"},
             ) from error
 
