@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 from polyspan.errors import InputError
 from polyspan.evidence import VerdictName, highlight_all, supports
 from polyspan.explain import explain
+from polyspan.microbatch import MicroBatcher
 from polyspan.pipeline import PipelineOptions, QAPipeline
 from polyspan.serving.collection import Collection
 from polyspan.serving.options import ServeOptions
@@ -39,8 +40,8 @@ def check_request(request: AnswerRequest, options: ServeOptions) -> None:
         raise InputError("question: expected a text with something in it")
 
 
-def answer(collection: Collection, request: AnswerRequest) -> ReadingBody:
-    """What ``ask --json`` prints, from the index or from the documents of the request."""
+def answer(collection: Collection, request: AnswerRequest, batcher: MicroBatcher | None = None) -> ReadingBody:
+    """What ``ask --json`` prints, from the index or from the documents of the request, read with others if batched."""
     began = time.perf_counter()
     reader = collection.reader
     options = replace(reader.defaults, top_k=request.top_k, return_no_answer=request.return_no_answer)
@@ -51,7 +52,7 @@ def answer(collection: Collection, request: AnswerRequest) -> ReadingBody:
         given = enumerate(request.documents)
         documents = [Document(one.text, str(place) if one.id is None else one.id) for place, one in given]
         pipeline = QAPipeline(reader, documents, limits)
-    reading = pipeline.ask(request.question, options, collection.batcher)
+    reading = pipeline.ask(request.question, options, batcher)
     elapsed = round(1000 * (time.perf_counter() - began), 1)
     return ReadingBody(**reading.to_json(), model=reader.scorer.name, elapsed_ms=elapsed)
 

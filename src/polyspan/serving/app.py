@@ -45,16 +45,16 @@ def create_app(collection: Collection, feedback: FeedbackStore, options: ServeOp
     options = ServeOptions() if options is None else options
     metrics = Metrics()
     gate = Gate(options, metrics)
+    batcher = None
+    if options.batch_seconds is not None:
+        batcher = MicroBatcher(collection.reader, BatcherOptions(options.batch_seconds))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        if options.batch_seconds is not None:
-            collection.batcher = MicroBatcher(collection.reader, BatcherOptions(options.batch_seconds))
         yield
         gate.close()
-        if collection.batcher is not None:
-            collection.batcher.close()
-            collection.batcher = None
+        if batcher is not None:
+            batcher.close()
 
     app = FastAPI(
         title="polyspan",
@@ -64,7 +64,7 @@ def create_app(collection: Collection, feedback: FeedbackStore, options: ServeOp
         docs_url=None,  # these pages load scripts from elsewhere
         redoc_url=None,
     )
-    add_routes(app, Server(collection, feedback, options, metrics, gate))
+    add_routes(app, Server(collection, feedback, options, metrics, gate, batcher))
     _add_page(app)
     _add_refusals(app)
     app.add_middleware(Guard, options=options)

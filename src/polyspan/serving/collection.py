@@ -12,7 +12,6 @@ from typing import Any
 from polyspan.backends import TextEncoder, open_encoder
 from polyspan.documents import read_bytes, read_document
 from polyspan.errors import InputError
-from polyspan.microbatch import MicroBatcher
 from polyspan.pipeline import PipelineOptions, QAPipeline
 from polyspan.reader import Reader
 from polyspan.retrieval import (
@@ -36,8 +35,7 @@ class Collection:
     """Documents that can be asked, added and removed; safe to use from several threads.
 
     An uploaded file is first written to ``uploads`` in the index's folder, whole, and then indexed; so what was taken
-    is there after a kill, and what was not indexed yet is when the collection is opened again. ``batcher``, if there is
-    one, reads questions that are asked at once together.
+    is there after a kill, and what was not indexed yet is when the collection is opened again.
     """
 
     def __init__(
@@ -55,7 +53,6 @@ class Collection:
             PassageIndexError: where the folder holds something else, or an index of another encoder.
         """
         self.reader = reader
-        self.batcher: MicroBatcher | None = None
         if PassageStore.exists(folder):
             self.store = PassageStore.open(folder)
             self.encoder = encoder or open_encoder(self.store.settings.encoder or None)

@@ -9,6 +9,7 @@ from fastapi import FastAPI, File, Header, Query, Response, UploadFile
 from fastapi import Path as PathParameter
 
 from polyspan.errors import DocumentError, InputError
+from polyspan.microbatch import MicroBatcher
 from polyspan.serving import pages, schemas
 from polyspan.serving.answering import answer, check_request, explanation
 from polyspan.serving.collection import Collection
@@ -29,13 +30,15 @@ class Server:
     options: ServeOptions
     metrics: Metrics
     gate: Gate
+    batcher: MicroBatcher | None = None
 
     def answer(self, requests: list[schemas.AnswerRequest]) -> list[schemas.ReadingBody]:
-        """What ``ask --json`` prints, for each request."""
-        return [self._answer(request) for request in requests]
+        """What ``ask --json`` prints, for each request; several follow one another and wait for no others."""
+        batcher = self.batcher if len(requests) == 1 else None
+        return [self._answer(request, batcher) for request in requests]
 
-    def _answer(self, request: schemas.AnswerRequest) -> schemas.ReadingBody:
-        found = answer(self.collection, request)
+    def _answer(self, request: schemas.AnswerRequest, batcher: MicroBatcher | None) -> schemas.ReadingBody:
+        found = answer(self.collection, request, batcher)
         self.metrics.questions.inc()
         if not found.answers:
             self.metrics.no_answers.inc()
