@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -66,3 +66,14 @@ def onnx_of(folder_of: Callable[[str], Path], tmp_path_factory: pytest.TempPathF
         return folder
 
     return make
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Torch with one thread: tiny models gain nothing from threads that wait for each other."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

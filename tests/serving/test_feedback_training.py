@@ -1,6 +1,5 @@
 """From corrections on the page to a reader that has learnt from them."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,15 +19,7 @@ pytest.importorskip("polyspan.training", exc_type=MissingExtraError)
 
 from polyspan.training import parse_recipe, train
 
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def f1(model: Path, dataset: Path) -> float:

@@ -1,7 +1,6 @@
 """A tiny dataset and a tiny model to learn it."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +36,5 @@ def plain(squad_file: Path, student: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Tiny models gain nothing from threads that wait for each other."""
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+def quick(one_thread: None) -> None:
+    """All of these train tiny models."""

@@ -1,7 +1,6 @@
 """Haystack 1's verbs of training, evaluation, calibration and export, on models of a few thousand weights."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +22,7 @@ LENGTHS: dict[str, Any] = {"max_seq_len": 64, "doc_stride": 24, "max_query_lengt
 STUDENT, TEACHER = Source("student"), Source("teacher", "main")
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
