@@ -62,3 +62,17 @@ def test_dropout_in_a_model_changes_nothing_but_the_draws(architecture: str, tmp
         assert not torch.allclose(drawn, found, atol=1e-3)
         torch.manual_seed(1)
         assert torch.equal(model(**inputs).start_logits, drawn)
+
+
+def test_dropout_of_attention_is_the_windows_common_and_the_heads_own() -> None:
+    from polyspan.training.dropout import _attend
+
+    torch.manual_seed(2)
+    query, key, value = torch.randn(3, 1, 4, 16, 8).expand(3, 5, 4, 16, 8)
+    module = torch.nn.Module().train()
+    _, drawn = _attend(module, query, key, value, None, dropout=0.5)
+    _, plain = _attend(module.eval(), query, key, value, None, dropout=0.5)
+    assert torch.equal(drawn[0], drawn[4])
+    assert not torch.equal(drawn[0, 0] == 0, drawn[0, 1] == 0)
+    assert float((drawn == 0).float().mean()) == pytest.approx(0.5, abs=0.1)
+    assert torch.allclose(drawn, torch.where(drawn == 0, 0.0, 2 * plain))
