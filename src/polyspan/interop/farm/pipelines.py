@@ -104,7 +104,7 @@ class TextIndexingPipeline:
         return self.run_batch([file_path])
 
     def run_batch(self, file_paths: Iterable[str | Path]) -> dict[str, Any]:
-        """Add files of text, Markdown, HTML, PDF or DOCX; the documents that were written, and the files.
+        """Add files of the formats that ``polyspan ask`` reads; the documents that were written, and the files.
 
         Their meta holds the file's ``name``, the ``_split_id`` and, in files with pages, the ``page_number``. Raises
         DocumentError for a file that cannot be read.
