@@ -4,13 +4,17 @@ import math
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from polyspan.decoding import snippet_span
 from polyspan.retrieval.bm25 import terms
-from polyspan.types import QAExample
+from polyspan.training.unanswerable.paragraphs import LONGEST_SENTENCE, letters, stems
+from polyspan.types import QAExample, Span
 
 ALIKE = 5
+# Cosine from which two names of a paragraph may be of one sort.
+LIKE = 0.2
 YEARS = range(1000, 2100)
 _NUMBER = re.compile(r"\d{1,3}(?:[ \u00a0\u202f]\d{3})+(?!\d)|\d+(?:[.,٫٬]\d+)*")
 # Beside a number that is a part of something else.
@@ -52,7 +56,7 @@ class EntitySwaps:
             paragraphs[example.title][example.context] = None
         texts = dict.fromkeys(text for example in examples for text in (example.context, example.question))
         self._small = frozenset(word for text in texts for word in _WORD.findall(text) if not word[0].isupper())
-        names = {text: list(find_names(text, self._small)) for text in texts}
+        names = self._names = {text: list(find_names(text, self._small)) for text in texts}
         self._beside: dict[str, set[str]] = defaultdict(set)
         for name in (name for found in names.values() for name in found):
             self._beside[name.text].update(name.beside)
@@ -65,14 +69,14 @@ class EntitySwaps:
 
     def change(self, example: QAExample, choice: float) -> QAExample | None:
         """The question with another number or name; None where it has none that its paragraph holds too."""
-        question, answers = example.question, [answer.text.casefold() for answer in example.answers]
-        options = [
-            question[: entity.start] + other + question[entity.start + len(entity.text) :]
-            for entity, others in self._swaps(example)
-            if not any(entity.text.casefold() in answer for answer in answers)
-            for other in others
-        ]
-        return replace(example, question=options[int(choice * len(options))]) if options else None
+        return _exchange(example, self._swaps(example), choice)
+
+    def misplace(self, example: QAExample, choice: float) -> QAExample | None:
+        """The question with another name of its own paragraph, told there in sentences that speak of nothing it asks.
+
+        None where no name of the question suits.
+        """
+        return _exchange(example, self._misplaced(example), choice)
 
     def _swaps(self, example: QAExample) -> Iterator[tuple[Entity, list[str]]]:
         """What of the question its paragraph holds too, with the few others of the article that are most like it."""
@@ -91,10 +95,47 @@ class EntitySwaps:
                 others = [text for text in index.get(name.kind, ()) if spoken_of.isdisjoint(self._terms[text])]
                 yield name, sorted(others, key=lambda text: -self._likeness(text, name.text))[:ALIKE]
 
+    def _misplaced(self, example: QAExample) -> Iterator[tuple[Entity, list[str]]]:
+        """Names of the question that its paragraph holds too, with the others there that are most like each."""
+        context, answers = example.context, letters(" ".join(answer.text for answer in example.answers))
+        here = {name.text: name for name in self._names[context] if letters(name.text) not in answers}
+        for name in self._names[example.question]:
+            if name.text not in here:
+                continue
+            asked = stems(example.question.replace(name.text, " "))
+            known = asked | stems(name.text)
+            others = {
+                text: likeness
+                for text, other in here.items()
+                if other.kind[-1] == name.kind[-1]
+                and known.isdisjoint(stems(text))
+                and ((likeness := self._likeness(text, name.text)) >= LIKE or other.kind == name.kind)
+                and asked.isdisjoint(stems(_sentences_with(text, context)))
+            }
+            yield name, sorted(others, key=lambda text: -others[text])[:ALIKE]
+
     def _likeness(self, one: str, other: str) -> float:
         """Cosine, 0 to 1, between the sets of words that two names have stood beside."""
         mine, its = self._beside[one], self._beside[other]
         return len(mine & its) / math.sqrt(len(mine) * len(its))
+
+
+def _exchange(example: QAExample, swaps: Iterable[tuple[Entity, list[str]]], choice: float) -> QAExample | None:
+    """The question with one of the entities exchanged for one of its others; no entity that an answer holds."""
+    question, answers = example.question, [answer.text.casefold() for answer in example.answers]
+    options = [
+        question[: entity.start] + other + question[entity.start + len(entity.text) :]
+        for entity, others in swaps
+        if not any(entity.text.casefold() in answer for answer in answers)
+        for other in others
+    ]
+    return replace(example, question=options[int(choice * len(options))]) if options else None
+
+
+def _sentences_with(name: str, context: str) -> str:
+    spans = (Span(*match.span()) for match in re.finditer(re.escape(name), context))
+    sentences = {snippet_span(context, span, LONGEST_SENTENCE) for span in spans}
+    return " ".join(context[one.start : one.end] for one in sentences)
 
 
 def find_numbers(text: str) -> Iterator[Entity]:

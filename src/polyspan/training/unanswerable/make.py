@@ -7,6 +7,7 @@ from dataclasses import astuple, dataclass, replace
 import numpy as np
 
 from polyspan.errors import InputError
+from polyspan.training.unanswerable.contrast import contrast
 from polyspan.training.unanswerable.entities import EntitySwaps
 from polyspan.training.unanswerable.negation import negate
 from polyspan.training.unanswerable.paragraphs import ParagraphSearch, holds_an_answer, without_answers
@@ -26,6 +27,9 @@ class Unanswerables:
     ``retrieved_paragraph``: of that paragraph of the file which matches the question best without holding an answer.
     ``swapped_entity``: of the same paragraph, with another number or name of the article for one in the question.
     ``negated_question``: of the same paragraph, the question turned into its opposite; in English files only.
+    ``misplaced_name``: of the same paragraph, with another name of that paragraph for one in the question.
+    ``contrasted_word``: of the same paragraph, with another word that excludes one of the question, such as "two" for
+    "three"; in English files only.
 
     Few questions lend themselves to every kind, so even a share of 1 gives less. Nobody checks what was made: a few
     in a hundred can be answered all the same, most often negated ones, whose opposite the paragraph may tell in other
@@ -37,6 +41,8 @@ class Unanswerables:
     retrieved_paragraph: float = 0.0
     swapped_entity: float = 0.0
     negated_question: float = 0.0
+    misplaced_name: float = 0.0
+    contrasted_word: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse what is no share."""
@@ -75,6 +81,10 @@ def _hard_kinds(
         yield 2, "swapped-entity", shares.swapped_entity, EntitySwaps(examples).change
     if shares.negated_question and language == "en":
         yield 3, "negated-question", shares.negated_question, negate
+    if shares.misplaced_name:
+        yield 4, "misplaced-name", shares.misplaced_name, EntitySwaps(examples).misplace
+    if shares.contrasted_word and language == "en":
+        yield 5, "contrasted-word", shares.contrasted_word, contrast
 
 
 def _with_less_context(examples: Sequence[QAExample], shares: Unanswerables, seed: int) -> Iterator[QAExample]:

@@ -1,10 +1,10 @@
 """English questions turned into their opposite: a word for its antonym, or a negation put in or taken out."""
 
 import re
-from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
 
+from polyspan.training.unanswerable.contrast import contrasting, with_contrasts
 from polyspan.training.unanswerable.paragraphs import sentence_of
 from polyspan.types import QAExample
 
@@ -27,32 +27,7 @@ include exclude, included excluded, supported opposed, love hate, loved hated, e
 successful unsuccessful, advantage disadvantage, advantages disadvantages, benefit drawback, benefits drawbacks,
 legal illegal, positive negative, always never, happy sad
 """
-# Beginnings of other words by which a paragraph may speak of what the question is changed to.
-_ALSO = {
-    "after": ("later", "follow", "subsequent", "then", "since", "next", "replac", "becam", "become"),
-    "before": ("earlier", "former", "precede", "previous", "prior", "until", "replac", "from"),
-    "last": ("final", "latest", "recent"),
-    "first": ("earliest", "initial", "original"),
-    "less": ("few",),
-    "least": ("few",),
-    "men": ("male", "man"),
-    "women": ("female", "woman"),
-    "male": ("man", "men"),
-    "female": ("woman", "women"),
-    "man": ("male",),
-    "woman": ("female",),
-    "mother": ("mom", "mum", "parent"),
-    "father": ("dad", "parent"),
-    **dict.fromkeys(("end", "ends", "ended"), ("ceas", "clos", "conclu", "finish", "stop", "through", "till", "until")),
-    **dict.fromkeys(
-        ("begin", "begins", "began", "start", "starts", "started"),
-        ("begin", "began", "found", "from", "launch", "open", "since", "start"),
-    ),
-}
-_ANTONYMS: dict[str, list[str]] = defaultdict(list)
-for _one, _other in (pair.split() for pair in _PAIRS.split(",")):
-    _ANTONYMS[_one].append(_other)
-    _ANTONYMS[_other].append(_one)
+_ANTONYMS = contrasting(pair.split() for pair in _PAIRS.split(","))
 _NEGATED = {
     **{word: f"{word}n't" for word in ("is", "are", "was", "were", "do", "does", "did", "has", "have", "had")},
     **{word: f"{word}n't" for word in ("could", "would", "should")},
@@ -60,7 +35,6 @@ _NEGATED = {
     "will": "won't",
 }
 _AFFIRMED = {negated: word for word, negated in _NEGATED.items()} | {f"{word} not": word for word in _NEGATED}
-_WORD = re.compile(r"\w+(?:['’]\w+)?")
 _NEGATION = re.compile(r"\b(?:not|no|none|nor|never|neither|without|except|cannot|un(?:able|likely))\b|n['’]t\b", re.I)
 _YES_OR_NO = re.compile(rf"(?:{'|'.join(_NEGATED)})\b", re.I)
 # Not who, what or which: of what is not so, a paragraph may well name another one.
@@ -68,12 +42,6 @@ _CIRCUMSTANCE = re.compile(
     r"(?:when|where|why|(?:in|on) (?:what|which) (?:century|date|day|month|year)) "
     rf"({'|'.join([*_AFFIRMED, *_NEGATED])})(?!\w)",
     re.I,
-)
-# Where a word of the table means something else.
-_IDIOM = re.compile(
-    r"\b(?:(?:any|no|at) (?:best|first|last|least|longer|more|most|worst)|named (?:after|before)|in (?:common|love)"
-    r"|(?:an|high|low|the) (?:end|start)|the public|built (?:around|on|up|upon)|(?:as|how|so) (?:early|late)"
-    r"|(?:first|last) (?:lady|names?|century|decade|month|week|year)s?)\b|(?<!the )(?<!['’]s )\bmost\b"
 )
 
 
@@ -89,31 +57,10 @@ def negate(example: QAExample, choice: float) -> QAExample | None:
     span = sentence_of(example, example.answers[0])
     sentence = example.context[span.start : span.end]
     is_negative, told = (_NEGATION.search(text) is not None for text in (question, sentence))
-    options = [] if is_negative else _with_antonyms(question, sentence, example.context)
+    options = [] if is_negative else with_contrasts(question, sentence, example.context, _ANTONYMS)
     if not options and is_negative == told and (is_negative or choice < NEGATED):
         options = _with_other_verb(question, _AFFIRMED if is_negative else _NEGATED)
     return replace(example, question=options[int(choice * len(options))]) if options else None
-
-
-def _with_antonyms(question: str, sentence: str, context: str) -> list[str]:
-    said = {word.casefold() for word in _WORD.findall(context)}
-    # Capitalised words are parts of names, in a question that is all in small letters too.
-    words = set(_WORD.findall(sentence)) - {word.lower() for word in _WORD.findall(context) if word[0].isupper()}
-    idioms = [range(*match.span()) for match in _IDIOM.finditer(question)]
-    return [
-        question[: match.start()] + antonym + question[match.end() :]
-        for match in _WORD.finditer(question)
-        if match[0] in words and not any(match.start() in idiom for idiom in idioms)
-        for antonym in _ANTONYMS.get(match[0], ())
-        if not any(_speaks_of(word, antonym) for word in said)
-    ]
-
-
-def _speaks_of(word: str, antonym: str) -> bool:
-    """Whether a word of the paragraph is the antonym, a form of it or akin to it."""
-    return word.startswith(antonym[: max(4, len(antonym) - 3)]) or any(
-        word == other or (len(other) > 3 and word.startswith(other)) for other in _ALSO.get(antonym, ())
-    )
 
 
 def _with_other_verb(question: str, verbs: Mapping[str, str]) -> list[str]:

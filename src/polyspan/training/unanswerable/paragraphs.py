@@ -35,12 +35,12 @@ class ParagraphSearch:
         if example.context not in best:
             return None
         asked = set(terms(example.question))
-        answers = [(letters(answer.text), _stems(answer.text) - asked) for answer in example.answers]
+        answers = [(letters(answer.text), stems(answer.text) - asked) for answer in example.answers]
         for text in best:
             if text == example.context or any(whole in self._letters[text] for whole, _ in answers):
                 continue
-            stems = _stems(text)
-            if not any(parts and len(parts & stems) >= PART * len(parts) for _, parts in answers):
+            told = stems(text)
+            if not any(parts and len(parts & told) >= PART * len(parts) for _, parts in answers):
                 return replace(example, context=text)
         return None
 
@@ -70,6 +70,6 @@ def letters(text: str) -> str:
 
 
 @lru_cache(maxsize=2_000)  # neighbouring questions find the same paragraphs
-def _stems(text: str) -> frozenset[str]:
+def stems(text: str) -> frozenset[str]:
     """The stems of the longer words, in scripts that have spaces between words."""
     return frozenset(term for term in terms(text) if term.endswith("…"))
