@@ -2,6 +2,7 @@ import json
 import re
 from collections import Counter
 from dataclasses import fields, replace
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,7 @@ ALL = Unanswerables(other_paragraph=1.0, removed_sentence=1.0)
 RETRIEVED = Unanswerables(retrieved_paragraph=1.0)
 SWAPPED = Unanswerables(swapped_entity=1.0)
 NEGATED = Unanswerables(negated_question=1.0)
+CONTRASTED = Unanswerables(contrasted_word=1.0)
 KINDS = [one.name for one in fields(Unanswerables)]
 HARD = ["retrieved_paragraph", "swapped_entity", "negated_question"]
 
@@ -371,6 +373,52 @@ def negations(question: str, context: str, answer: str, language: str = "en") ->
 )
 def test_unanswerable_negates(question: str, context: str, expected: set[str]) -> None:
     assert negations(question, context, "Bob") == expected
+
+
+@pytest.mark.parametrize(
+    ("question", "context", "expected"),
+    [
+        ("Who ran to Bob?", "Ada ran to Bob. Later boats came to Sue.", {"Who ran to Sue?"}),
+        ("Who danced to Bob?", "Ada danced to Bob. Later he dances to Sue.", set()),
+        ("Who ran to Bob?", "Ada ran to Bob. Later boats came to Ada.", set()),
+        ("Who ran to Tom?", "Ada ran to Bob. Later boats came to Sue.", set()),
+        ("Who ran to Bob?", "Ada ran to Bob. Later Sue, a boat, came.", set()),
+        ("Who ran in May 1888?", "Ada ran in May 1888. Later boats came in Hull.", set()),
+        ("Bob saw whom?", "There is Ada whom Bob saw. Later boats came to Sue.", set()),
+    ],
+)
+def test_unanswerable_misplaces_names(question: str, context: str, expected: set[str]) -> None:
+    asked = [example(str(number), context, "Ada", question=question) for number in range(40)]
+    assert {one.question for one in made(asked, Unanswerables(misplaced_name=1.0)).values()} == expected
+
+
+@pytest.mark.parametrize(
+    ("question", "context", "expected"),
+    [
+        ("What did they oppose?", "They oppose Bob.", {"What did they support?"}),
+        ("What did they oppose?", "They oppose Bob. Few are supporters.", set()),
+        ("What did they oppose?", "They all oppose it. Bob came.", set()),
+        ("Who holds many official papers?", "Bob has official papers.", {"Who holds many unofficial papers?"}),
+        (
+            "Who sells gold or silver?",
+            "Bob sells gold.",
+            {"Who sells bronze or silver?", "Who sells silver or silver?"},
+        ),
+    ],
+)
+def test_unanswerable_contrasts_words(question: str, context: str, expected: set[str]) -> None:
+    asked = [example(str(number), context, "Bob", question=question) for number in range(40)]
+    found = made(asked, CONTRASTED)
+    assert {one.question for one in found.values()} == expected
+    assert made(asked, CONTRASTED, language="de") == {}
+
+
+def test_unanswerable_contrasts_are_small_words_in_groups_of_their_own() -> None:
+    lines = files("polyspan.training.unanswerable").joinpath("contrasts.txt").read_text("utf-8").splitlines()
+    groups = [set(line.split()) for line in lines]
+    assert lines == sorted(lines)
+    assert all(re.fullmatch(r"[a-z]+( [a-z]+)+", line) for line in lines)
+    assert not any(one < other for one in groups for other in groups)
 
 
 def test_unanswerable_negates_english_alone() -> None:
