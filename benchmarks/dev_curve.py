@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from language_thresholds import estimates, file_and_language, keep_predictions
 
+from language_thresholds import estimates, file_and_language, keep_predictions
 from measure import machine, write_result
 from polyspan.datasets import read_squad
 from polyspan.evaluation import predictions_file, read_kept

@@ -14,9 +14,9 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
+
 from language_thresholds import file_and_language
 from languages import sample
-
 from measure import machine, write_result
 from polyspan import Reader
 from polyspan.datasets import read_squad

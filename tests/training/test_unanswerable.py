@@ -31,7 +31,7 @@ SWAPPED = Unanswerables(swapped_entity=1.0)
 NEGATED = Unanswerables(negated_question=1.0)
 CONTRASTED = Unanswerables(contrasted_word=1.0)
 KINDS = [one.name for one in fields(Unanswerables)]
-HARD = ["retrieved_paragraph", "swapped_entity", "negated_question"]
+HARD = ["retrieved_paragraph", "swapped_entity", "negated_question", "contrasted_word"]
 
 
 def example(
@@ -56,7 +56,7 @@ def many(count: int) -> list[QAExample]:
 
 
 def harbours(names: list[str] = HARBOURS) -> list[QAExample]:
-    """Two questions on each harbour, which suit every kind."""
+    """Two questions on each harbour, which suit every kind but misplaced names."""
     found = []
     for number, name in enumerate(names):
         year, builder = f"{1810 + 7 * number}", f"Mr {name[0]}. Stone"
@@ -399,11 +399,7 @@ def test_unanswerable_misplaces_names(question: str, context: str, expected: set
         ("What did they oppose?", "They oppose Bob. Few are supporters.", set()),
         ("What did they oppose?", "They all oppose it. Bob came.", set()),
         ("Who holds many official papers?", "Bob has official papers.", {"Who holds many unofficial papers?"}),
-        (
-            "Who sells gold or silver?",
-            "Bob sells gold.",
-            {"Who sells bronze or silver?", "Who sells silver or silver?"},
-        ),
+        ("Who sells gold or silver?", "Bob sells gold.", {"Who sells bronze or silver?"}),
     ],
 )
 def test_unanswerable_contrasts_words(question: str, context: str, expected: set[str]) -> None:

@@ -71,7 +71,7 @@ def _attend(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Plain attention, [windows, tokens, heads, width], and its probabilities, after dropout.
 
-    All windows of a batch drop the same places, which is dropout still for each of them, and a tenth less of a step.
+    All windows of a batch drop the same places, which is dropout still for each of them, and a twelfth less of a step.
     """
     scores = (query * (query.shape[-1] ** -0.5 if scaling is None else scaling)) @ key.mT
     if attention_mask is not None:

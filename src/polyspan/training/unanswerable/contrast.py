@@ -66,8 +66,9 @@ def with_contrasts(question: str, sentence: str, context: str, table: Contrasts)
     """All forms of the question in which one word is another of the table.
 
     That word has to stand in the way of the answer: it is in the answer's ``sentence`` too, and neither the other word
-    nor anything like it in the whole ``context``.
+    nor anything like it in the whole ``context``. Nor is the other word in the question already.
     """
+    asked = set(_WORD.findall(question))
     said = {word.casefold() for word in _WORD.findall(context)}
     # Capitalised words are parts of names, in a question that is all in small letters too.
     words = set(_WORD.findall(sentence)) - {word.lower() for word in _WORD.findall(context) if word[0].isupper()}
@@ -77,7 +78,7 @@ def with_contrasts(question: str, sentence: str, context: str, table: Contrasts)
         for match in _WORD.finditer(question)
         if match[0] in words and not any(match.start() in idiom for idiom in idioms)
         for other in table.get(match[0], ())
-        if not any(_speaks_of(word, other) for word in said)
+        if other not in asked and not any(_speaks_of(word, other) for word in said)
     ]
 
 

@@ -77,12 +77,14 @@ def _hard_kinds(
     """Stream of random numbers, name, share and way of making of each kind that is asked for."""
     if shares.retrieved_paragraph:
         yield 1, "retrieved-paragraph", shares.retrieved_paragraph, ParagraphSearch(examples).change
-    if shares.swapped_entity:
-        yield 2, "swapped-entity", shares.swapped_entity, EntitySwaps(examples).change
+    # Both kinds need all names of the file, which take long to find.
+    swaps = EntitySwaps(examples) if shares.swapped_entity or shares.misplaced_name else None
+    if swaps and shares.swapped_entity:
+        yield 2, "swapped-entity", shares.swapped_entity, swaps.change
     if shares.negated_question and language == "en":
         yield 3, "negated-question", shares.negated_question, negate
-    if shares.misplaced_name:
-        yield 4, "misplaced-name", shares.misplaced_name, EntitySwaps(examples).misplace
+    if swaps and shares.misplaced_name:
+        yield 4, "misplaced-name", shares.misplaced_name, swaps.misplace
     if shares.contrasted_word and language == "en":
         yield 5, "contrasted-word", shares.contrasted_word, contrast
 
