@@ -56,7 +56,7 @@ def many(count: int) -> list[QAExample]:
 
 
 def harbours(names: list[str] = HARBOURS) -> list[QAExample]:
-    """Two questions on each harbour, which suit every kind but misplaced names."""
+    """Two questions on each harbour, which suit every kind but misplaced entities."""
     found = []
     for number, name in enumerate(names):
         year, builder = f"{1810 + 7 * number}", f"Mr {name[0]}. Stone"
@@ -385,11 +385,16 @@ def test_unanswerable_negates(question: str, context: str, expected: set[str]) -
         ("Who ran to Bob?", "Ada ran to Bob. Later Sue, a boat, came.", set()),
         ("Who ran in May 1888?", "Ada ran in May 1888. Later boats came in Hull.", set()),
         ("Bob saw whom?", "There is Ada whom Bob saw. Later boats came to Sue.", set()),
+        ("Who ran in 1888?", "Ada ran in 1888. Later boats came in 1901.", {"Who ran in 1901?"}),
+        ("Who danced in 1888?", "Ada danced in 1888. Later he dances in 1901.", set()),
+        ("Who ran from 1888 to 1901?", "Ada ran from 1888 to 1901.", set()),
+        ("Who ran in 1888?", "Ada ran in 1888. Later 1,901 boats came.", set()),
+        ("Who ran in 1777?", "Ada ran in 1888. Later boats came in 1901.", set()),
     ],
 )
-def test_unanswerable_misplaces_names(question: str, context: str, expected: set[str]) -> None:
+def test_unanswerable_misplaces_entities(question: str, context: str, expected: set[str]) -> None:
     asked = [example(str(number), context, "Ada", question=question) for number in range(40)]
-    assert {one.question for one in made(asked, Unanswerables(misplaced_name=1.0)).values()} == expected
+    assert {one.question for one in made(asked, Unanswerables(misplaced_entity=1.0)).values()} == expected
 
 
 @pytest.mark.parametrize(
@@ -399,7 +404,7 @@ def test_unanswerable_misplaces_names(question: str, context: str, expected: set
         ("What did they oppose?", "They oppose Bob. Few are supporters.", set()),
         ("What did they oppose?", "They all oppose it. Bob came.", set()),
         ("Who holds many official papers?", "Bob has official papers.", {"Who holds many unofficial papers?"}),
-        ("Who sells gold or silver?", "Bob sells gold.", {"Who sells bronze or silver?"}),
+        ("Who wears silk or wool?", "Bob wears silk.", {f"Who wears {one} or wool?" for one in ("cotton", "linen")}),
     ],
 )
 def test_unanswerable_contrasts_words(question: str, context: str, expected: set[str]) -> None:

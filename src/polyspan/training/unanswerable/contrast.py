@@ -1,4 +1,4 @@
-"""English questions with one word exchanged for another that excludes it: "support" for "oppose", "two" for "three"."""
+"""English questions with one word exchanged for another that cannot stand for it, such as "two" for "three"."""
 
 import re
 from collections import defaultdict
@@ -12,7 +12,7 @@ from polyspan.types import QAExample
 
 Contrasts = Mapping[str, Sequence[str]]
 
-# Each line holds words that exclude each other.
+# Each line holds words of one sort of which none means another.
 _TABLE = "contrasts.txt"
 # Beginnings of other words by which a paragraph may speak of what the question is changed to.
 _ALSO = {

@@ -72,9 +72,9 @@ class EntitySwaps:
         return _exchange(example, self._swaps(example), choice)
 
     def misplace(self, example: QAExample, choice: float) -> QAExample | None:
-        """The question with another name of its own paragraph, told there in sentences that speak of nothing it asks.
+        """The question with another number or name of its own paragraph, told there where nothing it asks is spoken of.
 
-        None where no name of the question suits.
+        None where none of the question suits.
         """
         return _exchange(example, self._misplaced(example), choice)
 
@@ -96,28 +96,37 @@ class EntitySwaps:
                 yield name, sorted(others, key=lambda text: -self._likeness(text, name.text))[:ALIKE]
 
     def _misplaced(self, example: QAExample) -> Iterator[tuple[Entity, list[str]]]:
-        """Names of the question that its paragraph holds too, with the others there that are most like each."""
-        context, answers = example.context, letters(" ".join(answer.text for answer in example.answers))
-        here = {name.text: name for name in self._names[context] if letters(name.text) not in answers}
-        for name in self._names[example.question]:
-            if name.text not in here:
-                continue
-            asked = stems(example.question.replace(name.text, " "))
-            known = asked | stems(name.text)
-            others = {
-                text: likeness
-                for text, other in here.items()
-                if other.kind[-1] == name.kind[-1]
-                and known.isdisjoint(stems(text))
-                and ((likeness := self._likeness(text, name.text)) >= LIKE or other.kind == name.kind)
-                and asked.isdisjoint(stems(_sentences_with(text, context)))
-            }
-            yield name, sorted(others, key=lambda text: -others[text])[:ALIKE]
+        """What of the question its paragraph holds too, with the others there that are most like it."""
+        question, context = example.question, example.context
+        answers = letters(" ".join(answer.text for answer in example.answers))
+        for asked, told in (
+            (self._names[question], self._names[context]),
+            (find_numbers(question), find_numbers(context)),
+        ):
+            here = {one.text: one for one in told if letters(one.text) not in answers}
+            for entity in asked:
+                if entity.text in here:
+                    yield entity, self._elsewhere(entity, here, example)
+
+    def _elsewhere(self, entity: Entity, here: Mapping[str, Entity], example: QAExample) -> list[str]:
+        """Those of a paragraph like one of the question, in sentences without the rest of what it asks."""
+        asked = stems(example.question.replace(entity.text, " "))
+        known = asked | stems(entity.text)
+        others = {
+            text: likeness
+            for text, other in here.items()
+            if text not in example.question
+            and other.kind[-1] == entity.kind[-1]
+            and known.isdisjoint(stems(text))
+            and ((likeness := self._likeness(text, entity.text)) >= LIKE or other.kind == entity.kind)
+            and asked.isdisjoint(stems(_sentences_with(text, example.context)))
+        }
+        return sorted(others, key=lambda text: -others[text])[:ALIKE]
 
     def _likeness(self, one: str, other: str) -> float:
-        """Cosine, 0 to 1, between the sets of words that two names have stood beside."""
-        mine, its = self._beside[one], self._beside[other]
-        return len(mine & its) / math.sqrt(len(mine) * len(its))
+        """Cosine, 0 to 1, between the sets of words that two names have stood beside; 0 for numbers."""
+        mine, its = (self._beside.get(name, frozenset()) for name in (one, other))
+        return len(mine & its) / math.sqrt(len(mine) * len(its) or 1)
 
 
 def _exchange(example: QAExample, swaps: Iterable[tuple[Entity, list[str]]], choice: float) -> QAExample | None:

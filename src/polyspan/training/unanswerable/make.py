@@ -27,9 +27,10 @@ class Unanswerables:
     ``retrieved_paragraph``: of that paragraph of the file which matches the question best without holding an answer.
     ``swapped_entity``: of the same paragraph, with another number or name of the article for one in the question.
     ``negated_question``: of the same paragraph, the question turned into its opposite; in English files only.
-    ``misplaced_name``: of the same paragraph, with another name of that paragraph for one in the question.
-    ``contrasted_word``: of the same paragraph, with another word that excludes one of the question, such as "two" for
-    "three"; in English files only.
+    ``misplaced_entity``: of the same paragraph, with another number or name of that paragraph for one in the
+    question.
+    ``contrasted_word``: of the same paragraph, with another word that cannot stand for one of the question, such as
+    "two" for "three"; in English files only.
 
     Few questions lend themselves to every kind, so even a share of 1 gives less. Nobody checks what was made: a few
     in a hundred can be answered all the same, most often negated ones, whose opposite the paragraph may tell in other
@@ -41,7 +42,7 @@ class Unanswerables:
     retrieved_paragraph: float = 0.0
     swapped_entity: float = 0.0
     negated_question: float = 0.0
-    misplaced_name: float = 0.0
+    misplaced_entity: float = 0.0
     contrasted_word: float = 0.0
 
     def __post_init__(self) -> None:
@@ -78,13 +79,13 @@ def _hard_kinds(
     if shares.retrieved_paragraph:
         yield 1, "retrieved-paragraph", shares.retrieved_paragraph, ParagraphSearch(examples).change
     # Both kinds need all names of the file, which take long to find.
-    swaps = EntitySwaps(examples) if shares.swapped_entity or shares.misplaced_name else None
+    swaps = EntitySwaps(examples) if shares.swapped_entity or shares.misplaced_entity else None
     if swaps and shares.swapped_entity:
         yield 2, "swapped-entity", shares.swapped_entity, swaps.change
     if shares.negated_question and language == "en":
         yield 3, "negated-question", shares.negated_question, negate
-    if swaps and shares.misplaced_name:
-        yield 4, "misplaced-name", shares.misplaced_name, swaps.misplace
+    if swaps and shares.misplaced_entity:
+        yield 4, "misplaced-entity", shares.misplaced_entity, swaps.misplace
     if shares.contrasted_word and language == "en":
         yield 5, "contrasted-word", shares.contrasted_word, contrast
 
