@@ -262,7 +262,7 @@ def swaps(question: str, context: str, *others: str, answer: str = "the pier") -
             "Which boats in New York?",
             "They lie in New York.",
             "It was in May and in Cape Town.",
-            {"Which boats in Cape Town?"},
+            {f"Which boats in {one}?" for one in ("Cape Town", "Cape York", "New Town")},
         ),
         ("Which boats in Viennas?", "They lie in Vienna.", "Others lie in Dresden.", set()),
         ("Which boats in Izmir?", "They lie in Izmir.", "Others lie in İzmir.", set()),
@@ -272,7 +272,7 @@ def swaps(question: str, context: str, *others: str, answer: str = "the pier") -
             "Who then met J. K. Rowling?",
             "He met J. K. Rowling.",
             "There he met C. S. Lewis.",
-            {"Who then met C. S. Lewis?"},
+            {f"Who then met {one}?" for one in ("C. S. Lewis", "C. K. Rowling", "J. K. Lewis")},
         ),
         ("Qui a vu l'Ecosse?", "On a vu l'Ecosse.", "On a vu l'Alaska.", {"Qui a vu l'Alaska?"}),
         (

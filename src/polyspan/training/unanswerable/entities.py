@@ -68,7 +68,7 @@ class EntitySwaps:
         self._articles = {title: index if len(paragraphs[title]) > 1 else whole for title, index in articles.items()}
 
     def change(self, example: QAExample, choice: float) -> QAExample | None:
-        """The question with another number or name; None where it has none that its paragraph holds too."""
+        """The question with another number, name or half of a name; None where it has none that its paragraph holds."""
         return _exchange(example, self._swaps(example), choice)
 
     def misplace(self, example: QAExample, choice: float) -> QAExample | None:
@@ -93,7 +93,8 @@ class EntitySwaps:
         for name in find_names(example.question, self._small):
             if re.search(rf"(?<!\w){re.escape(name.text)}(?!\w)", context):
                 others = [text for text in index.get(name.kind, ()) if spoken_of.isdisjoint(self._terms[text])]
-                yield name, sorted(others, key=lambda text: -self._likeness(text, name.text))[:ALIKE]
+                likest = sorted(others, key=lambda text: -self._likeness(text, name.text))[:ALIKE]
+                yield name, [*likest, *(mixed for other in likest for mixed in _mixtures(name.text, other))]
 
     def _misplaced(self, example: QAExample) -> Iterator[tuple[Entity, list[str]]]:
         """What of the question its paragraph holds too, with the others there that are most like it."""
@@ -139,6 +140,12 @@ def _exchange(example: QAExample, swaps: Iterable[tuple[Entity, list[str]]], cho
         for other in others
     ]
     return replace(example, question=options[int(choice * len(options))]) if options else None
+
+
+def _mixtures(name: str, other: str) -> list[str]:
+    """A name of several words with its first or its last one from another: "Ada Byron" of "Ada Lovelace"."""
+    (first, *rest), (its_first, *its_rest) = name.split(" "), other.split(" ")
+    return [" ".join([its_first, *rest]), " ".join([first, *rest[:-1], its_rest[-1]])] if rest and its_rest else []
 
 
 def _sentences_with(name: str, context: str) -> str:
