@@ -3,6 +3,7 @@ import re
 from collections import Counter
 from dataclasses import fields, replace
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,7 @@ SWAPPED = Unanswerables(swapped_entity=1.0)
 NEGATED = Unanswerables(negated_question=1.0)
 CONTRASTED = Unanswerables(contrasted_word=1.0)
 KINDS = [one.name for one in fields(Unanswerables)]
+TABLES = list(files("polyspan.training.unanswerable").joinpath("contrasts").iterdir())
 HARD = ["retrieved_paragraph", "swapped_entity", "negated_question", "contrasted_word"]
 
 
@@ -411,14 +413,22 @@ def test_unanswerable_contrasts_words(question: str, context: str, expected: set
     asked = [example(str(number), context, "Bob", question=question) for number in range(40)]
     found = made(asked, CONTRASTED)
     assert {one.question for one in found.values()} == expected
-    assert made(asked, CONTRASTED, language="de") == {}
+    assert made(asked, CONTRASTED, language="xx") == {}
 
 
-def test_unanswerable_contrasts_are_small_words_in_groups_of_their_own() -> None:
-    lines = files("polyspan.training.unanswerable").joinpath("contrasts.txt").read_text("utf-8").splitlines()
+def test_unanswerable_contrasts_words_of_a_language() -> None:
+    asked = [example(str(number), "Il est né à Lyon.", "Lyon", question="Où est-il né?") for number in range(40)]
+    found = made(asked, CONTRASTED, language="fr")
+    assert {one.question for one in found.values()} == {"Où est-il mort?", "Où est-il marié?"}
+
+
+@pytest.mark.parametrize("path", TABLES, ids=lambda path: path.name)
+def test_unanswerable_contrasts_are_small_words_in_groups_of_their_own(path: Traversable) -> None:
+    lines = path.read_text("utf-8").splitlines()
     groups = [set(line.split()) for line in lines]
     assert lines == sorted(lines)
-    assert all(re.fullmatch(r"[a-z]+( [a-z]+)+", line) for line in lines)
+    assert all(re.fullmatch(r"[\w\u200c]+( [\w\u200c]+)+", line) and line == line.lower() for line in lines)
+    assert all(len(group) == len(line.split()) for group, line in zip(groups, lines, strict=True))
     assert not any(one < other for one in groups for other in groups)
 
 

@@ -1,4 +1,4 @@
-"""English questions with one word exchanged for another that cannot stand for it, such as "two" for "three"."""
+"""Questions with one word exchanged for another that cannot stand for it, such as "two" for "three"."""
 
 import re
 from collections import defaultdict
@@ -12,9 +12,9 @@ from polyspan.types import QAExample
 
 Contrasts = Mapping[str, Sequence[str]]
 
-# Each line holds words of one sort of which none means another.
-_TABLE = "contrasts.txt"
-# Beginnings of other words by which a paragraph may speak of what the question is changed to.
+# A file for each language; each line holds words of one sort of which none means another.
+_TABLES = "contrasts"
+# Beginnings of other words by which an English paragraph may speak of what the question is changed to.
 _ALSO = {
     "after": ("later", "follow", "subsequent", "then", "since", "next", "replac", "becam", "become"),
     "before": ("earlier", "former", "precede", "previous", "prior", "until", "replac", "from"),
@@ -36,8 +36,9 @@ _ALSO = {
         ("begin", "began", "found", "from", "launch", "open", "since", "start"),
     ),
 }
-_WORD = re.compile(r"\w+(?:['’]\w+)?")
-# Where a word of the table means something else.
+# Persian joins parts of a word by U+200C.
+_WORD = re.compile(r"\w+(?:['’\u200c]\w+)*")
+# Where an English word means something else.
 _IDIOM = re.compile(
     r"\b(?:(?:any|no|at) (?:best|first|last|least|longer|more|most|worst)|named (?:after|before)|in (?:common|love)"
     r"|(?:an|high|low|the) (?:end|start)|in total|the public|built (?:around|on|up|upon)|(?:as|how|so) (?:early|late)"
@@ -54,11 +55,11 @@ def contrasting(groups: Iterable[Sequence[str]]) -> Contrasts:
     return {word: list(others) for word, others in table.items()}
 
 
-def contrast(example: QAExample, choice: float) -> QAExample | None:
+def contrast(example: QAExample, choice: float, table: Contrasts) -> QAExample | None:
     """The question with one word's contrast; None where nothing suits."""
     span = sentence_of(example, example.answers[0])
     sentence = example.context[span.start : span.end]
-    options = with_contrasts(example.question, sentence, example.context, _contrasts())
+    options = with_contrasts(example.question, sentence, example.context, table)
     return replace(example, question=options[int(choice * len(options))]) if options else None
 
 
@@ -90,6 +91,7 @@ def _speaks_of(word: str, antonym: str) -> bool:
 
 
 @cache
-def _contrasts() -> Contrasts:
-    lines = files(__package__).joinpath(_TABLE).read_text("utf-8").splitlines()
-    return contrasting(line.split() for line in lines)
+def contrasts(language: str) -> Contrasts:
+    """What is known of a language; empty for one without a table."""
+    path = files(__package__).joinpath(_TABLES, f"{language}.txt")
+    return contrasting(line.split() for line in path.read_text("utf-8").splitlines()) if path.is_file() else {}

@@ -3,11 +3,12 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import astuple, dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from polyspan.errors import InputError
-from polyspan.training.unanswerable.contrast import contrast
+from polyspan.training.unanswerable.contrast import contrast, contrasts
 from polyspan.training.unanswerable.entities import EntitySwaps
 from polyspan.training.unanswerable.negation import negate
 from polyspan.training.unanswerable.paragraphs import ParagraphSearch, holds_an_answer, without_answers
@@ -30,7 +31,7 @@ class Unanswerables:
     ``misplaced_entity``: of the same paragraph, with another number or name of that paragraph for one in the
     question.
     ``contrasted_word``: of the same paragraph, with another word that cannot stand for one of the question, such as
-    "two" for "three"; in English files only.
+    "two" for "three"; in the languages that have a table of such words.
 
     Few questions lend themselves to every kind, so even a share of 1 gives less. Nobody checks what was made: a few
     in a hundred can be answered all the same, most often negated ones, whose opposite the paragraph may tell in other
@@ -57,7 +58,7 @@ def make_unanswerable(
     """The questions that ``shares`` asks for; the same ``seed`` gives the same. Their ids say how they were made.
 
     Shares of 0 draw nothing from the others' random numbers, and a larger share gives the same questions and more.
-    ``language`` is that of all ``examples``; "en" is English.
+    ``language`` is that of all ``examples``, in two letters as in "en".
     """
     yield from _with_less_context(examples, shares, seed)
     asked = {(example.context, example.question.casefold()) for example in examples if example.answers}
@@ -86,8 +87,8 @@ def _hard_kinds(
         yield 3, "negated-question", shares.negated_question, negate
     if swaps and shares.misplaced_entity:
         yield 4, "misplaced-entity", shares.misplaced_entity, swaps.misplace
-    if shares.contrasted_word and language == "en":
-        yield 5, "contrasted-word", shares.contrasted_word, contrast
+    if shares.contrasted_word and (table := contrasts(language)):
+        yield 5, "contrasted-word", shares.contrasted_word, partial(contrast, table=table)
 
 
 def _with_less_context(examples: Sequence[QAExample], shares: Unanswerables, seed: int) -> Iterator[QAExample]:
