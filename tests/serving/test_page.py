@@ -203,7 +203,12 @@ def test_page_keeps_feedback(visit: Callable[..., Page], folder: Path) -> None:
     page.locator("#text").evaluate("one => getSelection().setBaseAndExtent(one.firstChild, 0, one.firstChild, 4)")
     page.get_by_role("button", name="This is the answer").click()
     expect(page.locator("#status")).to_have_text("Your feedback is kept.")
-    right, corrected = FeedbackStore(folder).all()
+    answers = ask(page, "find anna")
+    answers.get_by_role("button", name="No answer here").click()
+    expect(answers).to_contain_text("Thank you.")
+    right, corrected, unanswerable = FeedbackStore(folder).all()
+    assert (unanswerable.question, unanswerable.verdict) == ("find anna", "unanswerable")
+    assert unanswerable.context == "Anna lives in Rome ."
     assert (right.question, right.verdict, right.context[right.start : right.end]) == ("find rome", "right", "Rome")
     assert (corrected.question, corrected.verdict) == ("find oslo", "corrected")
     assert corrected.context[corrected.start : corrected.end] == "Bert"

@@ -33,6 +33,7 @@ function judge(answer) {
     button("Right", () => tell("right", answer, row)),
     button("Wrong", () => tell("wrong", answer, row)),
     button("Correct it", () => open(answer, true)),
+    button("No answer here", () => tell("unanswerable", answer, row)),
   );
   return row;
 }
