@@ -1,5 +1,6 @@
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,31 @@ def test_examples_weigh_more_that_the_file_itself_calls_unanswerable(tmp_path: P
         "Who flew?": 3.0,
     }
     assert any(one.question == "When?" and one.is_unanswerable for one in found.windows)
+
+
+def test_examples_may_have_the_questions_of_a_parallel_file(tmp_path: Path) -> None:
+    context = "Ada ran in 1888. Boats came in 1901."
+    english = dataset(tmp_path / "en.json", ("Who ran in 1888?", "Ada", 0), ("When?", "1888", 11), context=context)
+    french = dataset(tmp_path / "fr.json", ("Qui courut en 1888?", "Ada", 0), context="Ada courut en 1888.")
+    alone = recipe_of({"path": str(english)}, unanswerable={"misplaced_entity": 1.0})
+    assert [one.question for one in read_examples(alone.data[0], alone)[1]] == ["Who ran in 1901?"]
+    own, made = read_examples(replace(alone.data[0], questions_from=str(french)), alone)
+    assert [(one.question, one.context, one.answers[0].text) for one in own] == [
+        ("Qui courut en 1888?", context, "Ada")
+    ]
+    assert made == []  # nothing tells that no sentence says who "courut" in 1901
+
+
+def test_examples_of_a_parallel_file_may_have_its_name_in_their_ids(tmp_path: Path) -> None:
+    english = dataset(tmp_path / "en.json", ("When?", "1874", 25))
+    french = dataset(tmp_path / "fr.train.json", ("Quand?", "1874", 7), context="Ada, en 1874.")
+    french.write_text(french.read_text().replace('"id": "0"', '"id": "fr-0"'))
+    recipe = recipe_of({"path": str(english), "questions_from": str(french)})
+    assert [one.question for one in read_examples(recipe.data[0], recipe)[0]] == ["Quand?"]
+    strange = dataset(tmp_path / "y.json", ("Quand?", "Ada", 4))
+    strange.write_text(strange.read_text().replace('"id": "0"', '"id": "z"'))
+    with pytest.raises(InputError, match="share no id"):
+        read_examples(replace(recipe.data[0], questions_from=str(strange)), recipe)
 
 
 def test_examples_of_unlabelled_files_have_no_targets_and_no_checks(tmp_path: Path) -> None:

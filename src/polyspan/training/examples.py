@@ -1,7 +1,7 @@
 """Data files to windows with targets."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -57,6 +57,7 @@ def read_examples(file: DataFile, recipe: Recipe) -> tuple[list[QAExample], list
 
     Raises:
         DatasetError: where the file is broken or holds an answer that does not stand in its context.
+        InputError: where ``questions_from`` shares no id with it.
     """
     examples = read_squad(Path(file.path))
     for example in examples if file.labelled else ():
@@ -67,8 +68,27 @@ def read_examples(file: DataFile, recipe: Recipe) -> tuple[list[QAExample], list
                     f"{file.path}: question {example.id!r}: its answer {answer.text!r:.60} does not stand at character "
                     f"{answer.start} of the context; see polyspan data check {file.path} --fix FIXED"
                 )
-    made = make_unanswerable(examples, recipe.unanswerable, recipe.seed, file.language) if file.labelled else ()
+    shares = recipe.unanswerable
+    if file.questions_from:
+        examples = list(_with_questions_from(examples, file))
+        # Of words in two languages cannot be told what a sentence speaks of.
+        shares = replace(shares, misplaced_entity=0.0)
+    made = make_unanswerable(examples, shares, recipe.seed, file.language) if file.labelled else ()
     return examples, list(made)
+
+
+def _with_questions_from(examples: Iterable[QAExample], file: DataFile) -> Iterator[QAExample]:
+    parallel = Path(file.questions_from)
+    questions = {_bare_id(one, parallel): one.question for one in read_squad(parallel)}
+    asked = [(one, questions.get(_bare_id(one, Path(file.path)))) for one in examples]
+    if not any(question for _, question in asked):
+        raise InputError(f"questions_from: {parallel} and {file.path} share no id, so they are not parallel")
+    return (replace(one, question=question) for one, question in asked if question)
+
+
+def _bare_id(example: QAExample, path: Path) -> str:
+    """The id without the name of its file, with which some collections begin all ids."""
+    return example.id.removeprefix(f"{path.name.partition('.')[0]}-")
 
 
 def make_training_set(recipe: Recipe, tokenizer: PairTokenizer, progress: Progress[QAExample]) -> TrainingSet:

@@ -26,7 +26,8 @@ class DataFile:
 
     ``weight`` is how often each of its windows comes in an epoch, on average, and ``unanswerable_weight`` multiplies it
     for the questions that the file itself says have no answer. ``labelled`` False leaves its answers out, so that only
-    teachers speak. ``source`` and ``licence`` go into the model's card.
+    teachers speak. ``source`` and ``licence`` go into the model's card. ``questions_from`` is a parallel file, as XQuAD
+    and MLQA have them: its questions with the same ids are asked, in its own language, instead of the file's.
     """
 
     path: str
@@ -34,6 +35,7 @@ class DataFile:
     weight: float = 1.0
     unanswerable_weight: float = 1.0
     labelled: bool = True
+    questions_from: str = ""
     source: str = ""
     licence: str = ""
 

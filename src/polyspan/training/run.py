@@ -146,7 +146,9 @@ def run_digest(recipe: Recipe | RetrieverRecipe) -> str:
     plain = as_mapping(recipe)
     for group in ("data", "dev"):
         for one in plain[group]:
-            one["path"] = file_signature(Path(one["path"]))["dataset_sha256"]
+            for key in ("path", "questions_from"):
+                if one.get(key):
+                    one[key] = file_signature(Path(one[key]))["dataset_sha256"]
     return sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
 
 
