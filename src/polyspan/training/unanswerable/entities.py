@@ -126,7 +126,7 @@ class EntitySwaps:
 
     def _likeness(self, one: str, other: str) -> float:
         """Cosine, 0 to 1, between the sets of words that two names have stood beside; 0 for numbers."""
-        mine, its = (self._beside.get(name, frozenset()) for name in (one, other))
+        mine, its = self._beside.get(one, set()), self._beside.get(other, set())
         return len(mine & its) / math.sqrt(len(mine) * len(its) or 1)
 
 
