@@ -416,10 +416,20 @@ def test_unanswerable_contrasts_words(question: str, context: str, expected: set
     assert made(asked, CONTRASTED, language="xx") == {}
 
 
-def test_unanswerable_contrasts_words_of_a_language() -> None:
-    asked = [example(str(number), "Il est né à Lyon.", "Lyon", question="Où est-il né?") for number in range(40)]
-    found = made(asked, CONTRASTED, language="fr")
-    assert {one.question for one in found.values()} == {"Où est-il mort?", "Où est-il marié?"}
+@pytest.mark.parametrize(
+    ("language", "question", "context", "answer", "expected"),
+    [
+        ("fr", "Où est-il né?", "Il est né à Lyon.", "Lyon", {"Où est-il mort?", "Où est-il marié?"}),
+        ("ja", "最大の都市は", "最大の都市は東京である。", "東京", {"最小の都市は", "最大の農村は"}),
+        ("ja", "最大の駅は", "最大の駅は東京である。最小の空港もある。", "東京", set()),
+    ],
+)
+def test_unanswerable_contrasts_words_of_a_language(
+    language: str, question: str, context: str, answer: str, expected: set[str]
+) -> None:
+    asked = [example(str(number), context, answer, question=question) for number in range(40)]
+    found = made(asked, CONTRASTED, language=language)
+    assert {one.question for one in found.values()} == expected
 
 
 @pytest.mark.parametrize("path", TABLES, ids=lambda path: path.name)
@@ -427,7 +437,7 @@ def test_unanswerable_contrasts_are_small_words_in_groups_of_their_own(path: Tra
     lines = path.read_text("utf-8").splitlines()
     groups = [set(line.split()) for line in lines]
     assert lines == sorted(lines)
-    assert all(re.fullmatch(r"[\w\u200c]+( [\w\u200c]+)+", line) and line == line.lower() for line in lines)
+    assert all(re.fullmatch(r"\S+( \S+)+", line) and line == line.lower() for line in lines)
     assert all(len(group) == len(line.split()) for group, line in zip(groups, lines, strict=True))
     assert not any(one < other for one in groups for other in groups)
 

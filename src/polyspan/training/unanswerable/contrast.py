@@ -38,6 +38,7 @@ _ALSO = {
 }
 # Persian joins parts of a word by U+200C.
 _WORD = re.compile(r"\w+(?:['’\u200c]\w+)*")
+_WITHOUT_SPACES = frozenset({"ja", "th", "zh"})
 # Where an English word means something else.
 _IDIOM = re.compile(
     r"\b(?:(?:any|no|at) (?:best|first|last|least|longer|more|most|worst)|named (?:after|before)|in (?:common|love)"
@@ -55,31 +56,33 @@ def contrasting(groups: Iterable[Sequence[str]]) -> Contrasts:
     return {word: list(others) for word, others in table.items()}
 
 
-def contrast(example: QAExample, choice: float, table: Contrasts) -> QAExample | None:
+def contrast(example: QAExample, choice: float, language: str) -> QAExample | None:
     """The question with one word's contrast; None where nothing suits."""
     span = sentence_of(example, example.answers[0])
     sentence = example.context[span.start : span.end]
-    options = with_contrasts(example.question, sentence, example.context, table)
+    options = with_contrasts(example.question, sentence, example.context, contrasts(language), _word(language))
     return replace(example, question=options[int(choice * len(options))]) if options else None
 
 
-def with_contrasts(question: str, sentence: str, context: str, table: Contrasts) -> list[str]:
-    """All forms of the question in which one word is another of the table.
+def with_contrasts(
+    question: str, sentence: str, context: str, table: Contrasts, word: re.Pattern[str] = _WORD
+) -> list[str]:
+    """All forms of the question in which one word, as ``word`` finds them, is another of the table.
 
     That word has to stand in the way of the answer: it is in the answer's ``sentence`` too, and neither the other word
     nor anything like it in the whole ``context``. Nor is the other word in the question already.
     """
-    asked = set(_WORD.findall(question))
-    said = {word.casefold() for word in _WORD.findall(context)}
+    asked = set(word.findall(question))
+    said = {one.casefold() for one in word.findall(context)}
     # Capitalised words are parts of names, in a question that is all in small letters too.
-    words = set(_WORD.findall(sentence)) - {word.lower() for word in _WORD.findall(context) if word[0].isupper()}
+    words = set(word.findall(sentence)) - {one.lower() for one in word.findall(context) if one[0].isupper()}
     idioms = [range(*match.span()) for match in _IDIOM.finditer(question)]
     return [
         question[: match.start()] + other + question[match.end() :]
-        for match in _WORD.finditer(question)
+        for match in word.finditer(question)
         if match[0] in words and not any(match.start() in idiom for idiom in idioms)
         for other in table.get(match[0], ())
-        if other not in asked and not any(_speaks_of(word, other) for word in said)
+        if other not in asked and not any(_speaks_of(one, other) for one in said)
     ]
 
 
@@ -95,3 +98,11 @@ def contrasts(language: str) -> Contrasts:
     """What is known of a language; empty for one without a table."""
     path = files(__package__).joinpath(_TABLES, f"{language}.txt")
     return contrasting(line.split() for line in path.read_text("utf-8").splitlines()) if path.is_file() else {}
+
+
+@cache
+def _word(language: str) -> re.Pattern[str]:
+    """What finds the words of a text; of one without spaces, those of the table, the longest first."""
+    if language not in _WITHOUT_SPACES:
+        return _WORD
+    return re.compile("|".join(sorted(contrasts(language), key=len, reverse=True)))

@@ -87,8 +87,8 @@ def _hard_kinds(
         yield 3, "negated-question", shares.negated_question, negate
     if swaps and shares.misplaced_entity:
         yield 4, "misplaced-entity", shares.misplaced_entity, swaps.misplace
-    if shares.contrasted_word and (table := contrasts(language)):
-        yield 5, "contrasted-word", shares.contrasted_word, partial(contrast, table=table)
+    if shares.contrasted_word and contrasts(language):
+        yield 5, "contrasted-word", shares.contrasted_word, partial(contrast, language=language)
 
 
 def _with_less_context(examples: Sequence[QAExample], shares: Unanswerables, seed: int) -> Iterator[QAExample]:
