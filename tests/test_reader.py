@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fake_scorer import FakeScorer
+from fake_scorer import FOUND, FakeScorer
 from polyspan import Document, InputError, MissingExtraError, ModelError, Passage, Reader, Reading, ReadOptions, Span
 from polyspan.backends import NativeSettings
 from polyspan.decoding import FEATURES, Calibration, Confidence, LogisticMap, Term
@@ -96,6 +96,29 @@ def test_reader_gives_one_answer_in_the_overlap_of_two_windows(reader: Reader) -
         reading = reader.read("find oslo", text, options)
         assert texts(reading) == ["Oslo"]
         assert reading.answers[0].score <= 1
+
+
+class FirstToLast(FakeScorer):
+    """Asked "find WORD", it rather answers with all from the first WORD to the last."""
+
+    def score(self, batch: Batch) -> tuple[FloatArray, FloatArray]:
+        start, end = super().score(batch)
+        for row in range(len(start)):
+            hits = np.flatnonzero(start[row] >= FOUND)
+            start[row, hits[1:]] -= 4
+            end[row, hits[:-1]] -= 4
+        return start, end
+
+
+@pytest.mark.parametrize("seam", ["\n\n", "\t"])
+def test_reader_quotes_across_no_paragraphs_and_no_cells(seam: str) -> None:
+    reader = Reader(FirstToLast(WORDS), NativeSettings(no_answer=True))
+    text = "Bert : Anna lives in Oslo{}works in Oslo"
+    assert texts(reader.read("find oslo", text.format("\n"))) == ["Oslo\nworks in Oslo"]
+    document = Document(text.format(seam), "d")
+    found = reader.read("find oslo", [Passage(document, Span(7, len(document.text)))], ReadOptions(top_k=2))
+    assert texts(found) == ["Oslo", "Oslo"]
+    assert {place for _, place in places(found)} == {21, len(document.text) - 4}
 
 
 def test_reader_keeps_equal_texts_at_different_places(reader: Reader) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from polyspan.decoding import Candidate, Decoded
 from polyspan.errors import InputError
-from polyspan.features import PairTokenizer, Tokens, WindowSettings, make_windows
+from polyspan.features import PairTokenizer, Tokens, WindowSettings, make_windows, with_blocks
 from polyspan.types import Document, Int32Array, Passage, Readable, Reading, Span, Window
 
 CACHED_CHARS = 4_000_000
@@ -86,7 +86,7 @@ class WindowCutter:
             if passage is not None:
                 tokens = self._tokens_of(passage.text)
                 if passage.span.start:
-                    tokens = Tokens(tokens.ids, tokens.offsets + np.int32(passage.span.start))
+                    tokens = replace(tokens, offsets=tokens.offsets + np.int32(passage.span.start))
                 windows = make_windows(task.ids, tokens, template, self._settings, task.contexts[number])
                 yield from (replace(one, handicap=passage.handicap) for one in windows) if passage.handicap else windows
         task.taken = True
@@ -95,7 +95,7 @@ class WindowCutter:
         if text in self._tokens:
             self._tokens.move_to_end(text)
             return self._tokens[text]
-        tokens = self._tokens[text] = self._tokenizer.encode(text)
+        tokens = self._tokens[text] = with_blocks(self._tokenizer.encode(text), text)
         self._chars += len(text)
         while self._chars > CACHED_CHARS and len(self._tokens) > 1:
             self._chars -= len(self._tokens.popitem(last=False)[0])

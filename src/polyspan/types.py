@@ -113,7 +113,8 @@ class Window:
     ``input_ids`` and ``type_ids`` have shape [tokens]; the context's tokens begin at ``context_start``;
     ``offsets`` has shape [context tokens, 2]: the characters of each in the whole context, of which ``context``
     is the number. ``owned`` are the first and last (exclusive) context tokens that count to this window and to
-    no neighbour that overlaps it. ``handicap`` is its passage's.
+    no neighbour that overlaps it. ``handicap`` is its passage's. No answer runs across tokens of different ``blocks``
+    [context tokens] (None: they are of one).
     """
 
     context: int
@@ -123,6 +124,7 @@ class Window:
     offsets: Int32Array
     owned: tuple[int, int]
     handicap: float = 0.0
+    blocks: Int32Array | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,12 @@ HEAD = 5  # special and question tokens before the context
 TAIL = 3  # one special token and two of padding, which must not count
 
 
-def window_of(offsets: Sequence[tuple[int, int]], owned: tuple[int, int] | None = None, context: int = 0) -> Window:
+def window_of(
+    offsets: Sequence[tuple[int, int]],
+    owned: tuple[int, int] | None = None,
+    context: int = 0,
+    blocks: Sequence[int] | None = None,
+) -> Window:
     size = HEAD + len(offsets) + 1
     return Window(
         context=context,
@@ -25,6 +30,7 @@ def window_of(offsets: Sequence[tuple[int, int]], owned: tuple[int, int] | None 
         context_start=HEAD,
         offsets=np.array(offsets, np.int32).reshape(-1, 2),
         owned=(0, len(offsets)) if owned is None else owned,
+        blocks=None if blocks is None else np.array(blocks, np.int32),
     )
 
 
@@ -62,11 +68,12 @@ def spans_by_force(
 ) -> list[tuple[int, int, float]]:
     """All allowed (first token, last token, score), counted in tokens of the context."""
     offsets = window.offsets.tolist()
+    blocks = [0] * len(offsets) if window.blocks is None else window.blocks.tolist()
     return [
         (i, j, float(start[HEAD + i]) + float(end[HEAD + j]))
         for i in range(len(offsets))
         for j in range(i, min(i + max_answer_len, len(offsets)))
-        if offsets[i][0] < offsets[i][1] and offsets[j][0] < offsets[j][1]
+        if offsets[i][0] < offsets[i][1] and offsets[j][0] < offsets[j][1] and blocks[i] == blocks[j]
     ]
 
 
@@ -92,7 +99,7 @@ def decode_by_force(window: Window, start: FloatArray, end: FloatArray, settings
     overlap_threshold=st.sampled_from([0.0, 0.01, 0.5, 1.0]),
     temperature=st.sampled_from([0.5, 1.0, 3.0]),
     null_trained=st.booleans(),
-    scale=st.sampled_from([0.0, 5.0]),
+    scale_and_block_size=st.tuples(st.sampled_from([0.0, 5.0]), st.sampled_from([None, 1, 2, 5])),
 )
 def test_spans_equal_brute_force(
     offsets: list[tuple[int, int]],
@@ -102,12 +109,14 @@ def test_spans_equal_brute_force(
     overlap_threshold: float,
     temperature: float,
     null_trained: bool,
-    scale: float,
+    scale_and_block_size: tuple[float, int | None],
 ) -> None:
+    scale, block_size = scale_and_block_size
     start, end = logits_of(seed, len(offsets), scale)
     choice = SpanSettings(max_answer_len, top_k, overlap_threshold, temperature, null_trained)
     owned = tuple(sorted(int(place) for place in np.random.default_rng(seed).integers(0, len(offsets) + 1, 2)))
-    window = window_of(offsets, owned=(owned[0], owned[1]), context=3)
+    blocks = None if block_size is None else [place // block_size for place in range(len(offsets))]
+    window = window_of(offsets, owned=(owned[0], owned[1]), context=3, blocks=blocks)
     decoded = decode_window(window, start, end, choice)
     assert list(decoded.candidates) == decode_by_force(window, start, end, choice)
     null = float(start[0]) + float(end[0]) if null_trained else 0.0

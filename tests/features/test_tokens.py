@@ -14,7 +14,7 @@ import polyspan.features.tokens as module
 from polyspan import Reader, Span
 from polyspan.decoding import whole_characters
 from polyspan.errors import ModelError
-from polyspan.features import PairTokenizer, TextTokenizer, Tokens
+from polyspan.features import PairTokenizer, TextTokenizer, Tokens, with_blocks
 from tiny import make_tokenizer
 
 KINDS = ("wordpiece", "bpe", "unigram")
@@ -307,3 +307,20 @@ def test_tokens_of_a_single_text_need_a_tokenizer_that_knows_letters() -> None:
 
     with pytest.raises(ModelError, match="no token for the letter a"):
         TextTokenizer(Tokenizer(models.BPE()))
+
+
+@pytest.mark.parametrize(
+    ("text", "blocks"),
+    [
+        ("One two.\nThree", ["One two.\nThree"]),
+        ("One\n \nTwo three\r\n\r\n\r\nFour", ["One", "Two three", "Four"]),
+        ("Name\tAge\nAda\t36", ["Name", "Age\nAda", "36"]),
+        ("\t\n\n Ada", ["Ada"]),
+    ],
+)
+def test_tokens_blocks_end_at_blank_lines_and_tabs(tokenizer: PairTokenizer, text: str, blocks: list[str]) -> None:
+    tokens = with_blocks(tokenizer.encode(text), text)
+    written = tokens.offsets[:, 0] < tokens.offsets[:, 1]
+    numbers = np.zeros(len(tokens), np.int32) if tokens.blocks is None else tokens.blocks
+    found = [tokens.offsets[written & (numbers == number)] for number in np.unique(numbers[written])]
+    assert [text[part[0, 0] : part[-1, 1]] for part in found] == blocks

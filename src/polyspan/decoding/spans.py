@@ -65,9 +65,9 @@ class Decoded:
 def decode_window(window: Window, start_logits: FloatArray, end_logits: FloatArray, settings: SpanSettings) -> Decoded:
     """The best spans inside a window's context, best first.
 
-    A span's score is start_logits[i] + end_logits[j] with i <= j < i + max_answer_len (Devlin et al., 2019),
-    searched whole in a band [context tokens, max_answer_len]. The window's null score is the sum at position 0, and its
-    handicap more.
+    A span's score is start_logits[i] + end_logits[j] with i <= j < i + max_answer_len (Devlin et al., 2019), both in
+    one block of the window, searched whole in a band [context tokens, max_answer_len]. The window's null score is the
+    sum at position 0, and its handicap more.
 
     Args:
         window: whose tokens the logits belong to.
@@ -78,6 +78,8 @@ def decode_window(window: Window, start_logits: FloatArray, end_logits: FloatArr
     first = window.context_start
     inside = slice(first, first + len(window.offsets))
     band = _band(start_logits[inside], end_logits[inside], window.offsets, settings.max_answer_len)
+    if window.blocks is not None:
+        band[_banded(window.blocks, band.shape[1], -1) != window.blocks[:, None]] = -np.inf
     null_score = float(start_logits[0]) + float(end_logits[0]) if settings.null_trained else 0.0
     null_score += window.handicap
     mass = _log_sum((band[slice(*window.owned)] - null_score) / settings.temperature)

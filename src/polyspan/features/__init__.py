@@ -2,7 +2,15 @@
 
 from polyspan.features.batching import Batch, collate, plan_batches
 from polyspan.features.targets import NULL_TARGET, span_targets
-from polyspan.features.tokens import PairTemplate, PairTokenizer, TextTokenizer, TextTokens, Tokens, without_surrogates
+from polyspan.features.tokens import (
+    PairTemplate,
+    PairTokenizer,
+    TextTokenizer,
+    TextTokens,
+    Tokens,
+    with_blocks,
+    without_surrogates,
+)
 from polyspan.features.windows import WindowSettings, make_windows
 
 __all__ = [
@@ -18,5 +26,6 @@ __all__ = [
     "make_windows",
     "plan_batches",
     "span_targets",
+    "with_blocks",
     "without_surrogates",
 ]

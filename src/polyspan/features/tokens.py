@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Self
 
@@ -22,6 +22,7 @@ PARALLEL = 64
 # A lone space splits words in every tokenizer, however it treats runs of spaces and line ends. Where a text has
 # none, behind punctuation or a combining mark is better than inside a word.
 _SEAMS = tuple(re.compile(pattern) for pattern in (r"(?<=\S) (?=\S)", r"\s(?=\S)", r"(?<=[^\w\s])(?=\w)"))
+_BLOCK_SEAM = re.compile(r"\t|\n\s*\n")
 _COMPOSED = "각ệが"
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _WHITESPACE = np.array([ord(c) for c in map(chr, range(0x3001)) if c.isspace()], np.uint32)
@@ -31,11 +32,13 @@ _WHITESPACE = np.array([ord(c) for c in map(chr, range(0x3001)) if c.isspace()],
 class Tokens:
     """A text's tokens: ``ids`` [tokens] and ``offsets`` [tokens, 2] in characters, without outer whitespace.
 
-    A token of nothing but whitespace has an empty offset.
+    A token of nothing but whitespace has an empty offset. ``blocks`` [tokens] numbers the parts of the text that no
+    answer runs across (None: it is one part).
     """
 
     ids: Int32Array
     offsets: Int32Array
+    blocks: Int32Array | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -184,6 +187,13 @@ class TextTokenizer(PlainTokenizer):
         return TextTokens(
             np.concatenate([head.input_ids, ids, tail.input_ids]), np.concatenate([head.type_ids, types, tail.type_ids])
         )
+
+
+def with_blocks(tokens: Tokens, text: str) -> Tokens:
+    """The tokens of a text with its parts: what blank lines and tabs part, such as paragraphs and cells of a table."""
+    seams = [match.start() for match in _BLOCK_SEAM.finditer(text)]
+    blocks = np.searchsorted(seams, tokens.offsets[:, 0]).astype(np.int32) if seams else None
+    return replace(tokens, blocks=blocks)
 
 
 def without_surrogates(text: str) -> str:

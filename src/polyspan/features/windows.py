@@ -75,6 +75,7 @@ def make_windows(
             type_ids=np.array(types, np.int32),
             context_start=len(head),
             offsets=context.offsets[first:last],
+            blocks=None if context.blocks is None else context.blocks[first:last],
             owned=_owned(slices, position),
         )
 
