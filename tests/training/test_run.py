@@ -118,6 +118,31 @@ def test_run_stops_for_now_and_goes_on(plain: dict[str, Any], tmp_path: Path) ->
     assert (again.losses, again.windows, again.dev) == (whole.losses, whole.windows, whole.dev)
 
 
+def test_run_continues_another_with_other_settings(plain: dict[str, Any], tmp_path: Path) -> None:
+    plain["optimisation"] |= {"schedule": "constant", "ema_decay": 0.9}
+    first = train(parse_recipe(plain), tmp_path / "first")
+    still = plain["optimisation"] | {"learning_rate": 1e-30}
+    plain |= {"continues": str(tmp_path / "first"), "optimisation": still, "epochs": 1}
+    second = train(parse_recipe(plain), tmp_path / "second")
+    assert (second.epochs, second.tokens) == (1, first.tokens * 3 / 2)
+    kept, went_on = (load_file(tmp_path / name / "training" / "checkpoint.safetensors") for name in ("first", "second"))
+    assert all((kept[name] == went_on[name]).all() for name in kept if name.endswith("|weight"))
+    assert all((kept[name] != went_on[name]).any() for name in kept if name.endswith("|exp_avg"))
+    assert {one.item() for name, one in went_on.items() if name.endswith("|step")} == {
+        one.item() * 3 / 2 for name, one in kept.items() if name.endswith("|step")
+    }
+
+
+def test_run_continues_no_run_of_other_weights(plain: dict[str, Any], tmp_path: Path) -> None:
+    train(parse_recipe(plain), tmp_path / "first")
+    plain |= {"continues": str(tmp_path / "first"), "optimisation": {"freeze": ["word_embeddings"]}}
+    with pytest.raises(InputError, match=r"does not hold this run's weights, for example .*word_embeddings"):
+        train(parse_recipe(plain), tmp_path / "second")
+    plain["continues"] = str(tmp_path / "nowhere")
+    with pytest.raises(InputError, match=r"continues: there is no .*nowhere"):
+        train(parse_recipe(plain), tmp_path / "third")
+
+
 def test_run_stops_early_and_keeps_the_best(plain: dict[str, Any], squad_file: Path, tmp_path: Path) -> None:
     plain |= {"epochs": 50, "patience": 2, "dev": [{"path": str(squad_file)}]}
     plain["optimisation"] = {"learning_rate": 1e-12}

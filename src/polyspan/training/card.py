@@ -16,7 +16,7 @@ from polyspan.training.recipe import Recipe, as_mapping
 
 TAGS = ("extractive-question-answering",)
 # What stands elsewhere in a card.
-OWN_PLACES = ("model", "name", "licence", "data", "dev", "distillation.teachers")
+OWN_PLACES = ("model", "continues", "name", "licence", "data", "dev", "distillation.teachers")
 MISSING = (None, "", ())
 
 

@@ -71,11 +71,7 @@ def read_progress(path: Path, digest: str) -> Progress:
     """
     if not path.is_file():
         return Progress(digest)
-    try:
-        with safe_open(path, "pt") as file:
-            progress = Progress(**json.loads(file.metadata()["progress"]))
-    except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
-        raise ModelError(f"{path}: not a checkpoint that can be read ({error}); remove it to begin anew") from error
+    progress = _read(path)
     if progress.digest != digest:
         raise InputError(
             f"{path}: this checkpoint is of another recipe or other data (run {progress.digest}, this is {digest}); "
@@ -84,10 +80,41 @@ def read_progress(path: Path, digest: str) -> Progress:
     return progress
 
 
+def continued_progress(path: Path, digest: str) -> Progress:
+    """A new run's progress that counts on from the checkpoint of another.
+
+    Raises:
+        InputError: if there is none.
+        ModelError: if the file is broken.
+    """
+    if not path.is_file():
+        raise InputError(f"continues: there is no {path}; name the folder of a training run")
+    earlier = _read(path)
+    return Progress(digest, updates=earlier.updates, tokens=earlier.tokens, seconds=earlier.seconds)
+
+
+def _read(path: Path) -> Progress:
+    try:
+        with safe_open(path, "pt") as file:
+            return Progress(**json.loads(file.metadata()["progress"]))
+    except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
+        raise ModelError(f"{path}: not a checkpoint that can be read ({error}); remove it to begin anew") from error
+
+
 def load_checkpoint(path: Path, model: Any, optimiser: Any, average: Mapping[str, torch.Tensor]) -> None:
-    """Put a checkpoint's weights, moments and average into model, optimiser and average."""
+    """Put a checkpoint's weights, moments and average into model, optimiser and average.
+
+    Raises:
+        InputError: if it holds other weights than those that learn.
+    """
     with safe_open(path, "pt") as file, torch.no_grad():
         names = set(file.keys())
+        shapes = {f"{name}|weight": one.shape for name, one in model.named_parameters() if one.requires_grad}
+        shapes |= {f"{name}|average": one.shape for name, one in average.items()}
+        kept = {name: torch.Size(file.get_slice(name).get_shape()) for name in shapes if name in names}
+        held = {name for name in names if name.endswith(("|weight", "|average"))}
+        if strange := sorted(held ^ set(shapes)) or sorted(name for name in shapes if kept[name] != shapes[name]):
+            raise InputError(f"{path}: it does not hold this run's weights, for example {strange[0]}")
         for name, parameter in model.named_parameters():
             if parameter.requires_grad:
                 parameter.copy_(file.get_tensor(f"{name}|weight"))

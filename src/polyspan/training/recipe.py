@@ -175,13 +175,15 @@ class Recipe:
     """A whole run.
 
     ``precision`` "bfloat16" computes in autocast and keeps float32 weights. ``licence`` is the new model's, one of the
-    hub's licence ids ("cc-by-sa-4.0"), for its card.
+    hub's licence ids ("cc-by-sa-4.0"), for its card. ``continues`` is the folder of another run of ``model``, with
+    whose weights, their average and moments of the optimiser this one begins, to go on with other data or settings.
     """
 
     model: str
     data: tuple[DataFile, ...]
     dev: tuple[DataFile, ...] = ()
     revision: str = ""
+    continues: str = ""
     name: str = ""
     licence: str = ""
     epochs: int = 2

@@ -22,7 +22,7 @@ from polyspan.datasets import file_signature, read_squad, write_json
 from polyspan.errors import DatasetError, InputError, ModelError
 from polyspan.features import PairTokenizer
 from polyspan.training.card import run_card
-from polyspan.training.checkpoint import Progress, read_progress
+from polyspan.training.checkpoint import Progress, continued_progress, read_progress
 from polyspan.training.development import dev_mean, dev_reports
 from polyspan.training.dropout import use_cheap_dropout
 from polyspan.training.examples import TrainingSet, make_training_set
@@ -92,6 +92,8 @@ def train(recipe: Recipe, out: Path, settings: RunSettings | None = None) -> Tra
     progress.windows = len(loop.training.windows)
     if progress.step or progress.epoch:
         loop.resume(checkpoint)
+    elif recipe.continues:
+        loop.resume(Path(recipe.continues) / WORK / CHECKPOINT)
     while not _is_done(progress, recipe):
         _ask_teachers(loop, reading, progress)
         if loop.epoch(progress, checkpoint, folder.pad_id):
@@ -159,7 +161,10 @@ def _check(recipe: Recipe, out: Path) -> Progress:
             if not example.question.strip():
                 raise DatasetError(f"{file.path}: question {example.id!r} is empty; correct it or leave it out")
     check_out(out)
-    return read_progress(out / WORK / CHECKPOINT, run_digest(recipe))
+    progress = read_progress(out / WORK / CHECKPOINT, run_digest(recipe))
+    if recipe.continues and not (progress.step or progress.epoch):
+        return continued_progress(Path(recipe.continues) / WORK / CHECKPOINT, progress.digest)
+    return progress
 
 
 def check_out(out: Path) -> None:
