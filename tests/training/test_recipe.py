@@ -95,7 +95,7 @@ def test_recipe_takes_what_is_written_and_its_defaults() -> None:
         ("data", ..., r"recipe: missing .*'data'"),
         ("data.0.path", ..., r"recipe\.data\[0\]: missing .*'path'"),
         ("distillation.teachers", ..., r"recipe\.distillation: missing .*'teachers'"),
-        ("learning_rate", 1e-4, r"recipe: unknown field 'learning_rate'; expected some of batch, data"),
+        ("learning_rate", 1e-4, r"recipe: unknown field 'learning_rate'; expected some of batch, continues, data"),
         ("windows.stride", 1, r"recipe\.windows: unknown field 'stride'; expected some of doc_stride"),
         ("distillation.teachers.1.name", "x", r"recipe\.distillation\.teachers\[1\]: unknown field 'name'"),
         ("model", 7, r"recipe\.model: expected a text, got 7"),
