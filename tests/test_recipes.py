@@ -48,7 +48,11 @@ def test_recipe_runs(path: Path, folders: dict[str, Path], tmp_path: Path) -> No
     recipe = parse_recipe(read_recipe(path, VARIABLES))
     assert all(one.source and one.licence for one in recipe.data)
     # Whole files, for these are tiny.
-    data = tuple(replace(one, path=str(folders["data"]), weight=1.0) for one in recipe.data)
+    tiny_file = str(folders["data"])
+    data = tuple(
+        replace(one, path=tiny_file, weight=1.0, questions_from=tiny_file if one.questions_from else "")
+        for one in recipe.data
+    )
     dev = tuple(replace(one, path=str(folders["data"])) for one in recipe.dev)
     small = replace(recipe, model=str(folders["student"]), data=data, dev=dev, epochs=1)
     if recipe.distillation is not None:
