@@ -14,7 +14,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from unanswerable_kinds import area, uncalibrated
 
 from languages import sample
 from measure import machine, write_result
@@ -23,6 +22,7 @@ from polyspan.datasets import read_squad
 from polyspan.metrics import space_characters, token_f1
 from polyspan.metrics.arrays import Floats
 from polyspan.types import QAExample
+from unanswerable_kinds import area, uncalibrated
 
 RESULT = Path(__file__).parent / "results" / "across-languages.json"
 WITHHELD = 0.2

@@ -131,6 +131,8 @@ def test_run_continues_another_with_other_settings(plain: dict[str, Any], tmp_pa
     assert {one.item() for name, one in went_on.items() if name.endswith("|step")} == {
         one.item() * 3 / 2 for name, one in kept.items() if name.endswith("|step")
     }
+    shutil.rmtree(tmp_path / "first")
+    assert train(parse_recipe(plain), tmp_path / "second").finished  # its own checkpoint is enough
 
 
 def test_run_continues_no_run_of_other_weights(plain: dict[str, Any], tmp_path: Path) -> None:
@@ -138,6 +140,7 @@ def test_run_continues_no_run_of_other_weights(plain: dict[str, Any], tmp_path: 
     plain |= {"continues": str(tmp_path / "first"), "optimisation": {"freeze": ["word_embeddings"]}}
     with pytest.raises(InputError, match=r"does not hold this run's weights, for example .*word_embeddings"):
         train(parse_recipe(plain), tmp_path / "second")
+    assert not (tmp_path / "second").exists()  # refused before any long work
     plain["continues"] = str(tmp_path / "nowhere")
     with pytest.raises(InputError, match=r"continues: there is no .*nowhere"):
         train(parse_recipe(plain), tmp_path / "third")

@@ -101,20 +101,22 @@ def _read(path: Path) -> Progress:
         raise ModelError(f"{path}: not a checkpoint that can be read ({error}); remove it to begin anew") from error
 
 
-def load_checkpoint(path: Path, model: Any, optimiser: Any, average: Mapping[str, torch.Tensor]) -> None:
-    """Put a checkpoint's weights, moments and average into model, optimiser and average.
+def check_weights(path: Path, model: Any, *, averaged: bool) -> None:
+    """Refuse a checkpoint of other weights than those that learn; InputError, which names one."""
+    learning = {name: one.shape for name, one in model.named_parameters() if one.requires_grad}
+    kinds = ("weight", "average") if averaged else ("weight",)
+    wanted = {f"{name}|{kind}": shape for name, shape in learning.items() for kind in kinds}
+    with safe_open(path, "pt") as file:
+        held = {name: torch.Size(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118 -- no mapping
+    held = {name: shape for name, shape in held.items() if name.endswith(("|weight", "|average"))}
+    if strange := sorted(name for name in held | wanted if held.get(name) != wanted.get(name)):
+        raise InputError(f"{path}: it does not hold this run's weights, for example {strange[0]}")
 
-    Raises:
-        InputError: if it holds other weights than those that learn.
-    """
+
+def load_checkpoint(path: Path, model: Any, optimiser: Any, average: Mapping[str, torch.Tensor]) -> None:
+    """Put a checkpoint's weights, moments and average into model, optimiser and average."""
     with safe_open(path, "pt") as file, torch.no_grad():
         names = set(file.keys())
-        shapes = {f"{name}|weight": one.shape for name, one in model.named_parameters() if one.requires_grad}
-        shapes |= {f"{name}|average": one.shape for name, one in average.items()}
-        kept = {name: torch.Size(file.get_slice(name).get_shape()) for name in shapes if name in names}
-        held = {name for name in names if name.endswith(("|weight", "|average"))}
-        if strange := sorted(held ^ set(shapes)) or sorted(name for name in shapes if kept[name] != shapes[name]):
-            raise InputError(f"{path}: it does not hold this run's weights, for example {strange[0]}")
         for name, parameter in model.named_parameters():
             if parameter.requires_grad:
                 parameter.copy_(file.get_tensor(f"{name}|weight"))

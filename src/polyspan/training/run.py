@@ -22,7 +22,7 @@ from polyspan.datasets import file_signature, read_squad, write_json
 from polyspan.errors import DatasetError, InputError, ModelError
 from polyspan.features import PairTokenizer
 from polyspan.training.card import run_card
-from polyspan.training.checkpoint import Progress, continued_progress, read_progress
+from polyspan.training.checkpoint import Progress, check_weights, continued_progress, read_progress
 from polyspan.training.development import dev_mean, dev_reports
 from polyspan.training.dropout import use_cheap_dropout
 from polyspan.training.examples import TrainingSet, make_training_set
@@ -128,6 +128,9 @@ def _prepare(
     model = open_student(folder, recipe.optimisation)
     if accelerator.device.type == "cpu":
         use_cheap_dropout(model)
+    if recipe.continues and not (out / WORK / CHECKPOINT).exists():
+        continued = Path(recipe.continues) / WORK / CHECKPOINT
+        check_weights(continued, model, averaged=recipe.optimisation.ema_decay > 0)
     lesson = _open_lesson(recipe, model, accelerator)
     check_room(out, model)
     show = bars(settings.show_progress and accelerator.is_main_process)
