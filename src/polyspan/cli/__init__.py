@@ -9,6 +9,7 @@ from polyspan.errors import PolyspanError
 
 COMMANDS = {
     "ask": "Answer a question with quotes from files and folders.",
+    "average": "Write the mean of several readers' weights as one reader.",
     "bench": "Measure what a reader costs on this machine.",
     "calibrate": "Fit a reader's probabilities and its no-answer threshold.",
     "compare": "Say what one file of predictions changes over another, and whether by chance.",
