@@ -174,6 +174,17 @@ def test_run_refuses_a_broken_checkpoint(plain: dict[str, Any], tmp_path: Path) 
         train(parse_recipe(plain), tmp_path / "out")
 
 
+def test_run_keeps_each_epoch_where_asked(plain: dict[str, Any], squad_file: Path, tmp_path: Path) -> None:
+    plain |= {"epochs": 3, "dev": [{"path": str(squad_file)}]}
+    report = train(parse_recipe(plain), tmp_path / "out", RunSettings(keep_epochs=True))
+    epochs = tmp_path / "out" / "training" / "epochs"
+    assert sorted(path.name for path in epochs.iterdir()) == ["1", "2", "3"]
+    assert weights(epochs / str(report.best_epoch)) == weights(tmp_path / "out")
+    assert weights(epochs / "1") != weights(epochs / "3")
+    assert (epochs / "1" / "README.md").is_file()
+    assert Reader.from_pretrained(epochs / "1").settings.no_answer is True
+
+
 def test_run_refuses_a_full_disk(plain: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=1_000))
     with pytest.raises(InputError, match="MB are free there"):

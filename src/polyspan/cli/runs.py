@@ -33,6 +33,11 @@ def run_options(command: Command) -> Command:
                 "--set", "settings", multiple=True, help="FIELD=VALUE, such as optimisation.learning_rate=1e-4."
             ),
             click.option("--minutes", type=float, help="Stop for now after so long; the same command goes on."),
+            click.option(
+                "--keep-epochs",
+                is_flag=True,
+                help="Keep each epoch's reader, in OUT/training/epochs, for polyspan average.",
+            ),
             click.option("--json", "as_json", is_flag=True, help="Print the report as JSON."),
         )
     ):
@@ -91,6 +96,8 @@ def run_retriever(content: dict[str, Any], given: dict[str, Any]) -> None:
     from polyspan.training.retriever import train_retriever
     from polyspan.training.retriever_recipe import parse_retriever_recipe
 
+    if given["keep_epochs"]:
+        raise InputError("--keep-epochs is for readers; a retriever is kept as it is at the end")
     report = train_retriever(parse_retriever_recipe(content), given["out"], _settings(given))
     if given["as_json"]:
         print_json(asdict(report))
@@ -111,6 +118,7 @@ def _settings(given: dict[str, Any]) -> "RunSettings":
         stop_after_seconds=None if given["minutes"] is None else 60 * given["minutes"],
         show_progress=sys.stderr.isatty(),
         cache=given.get("cache"),
+        keep_epochs=given["keep_epochs"],
     )
 
 

@@ -32,13 +32,15 @@ class RunSettings:
     """What does not change the result.
 
     A checkpoint every so many seconds of training, and when to stop for now (None: never). ``cache`` is a folder for
-    what teachers say, which several runs may share; None: one of the run's own.
+    what teachers say, which several runs may share; None: one of the run's own. ``keep_epochs`` keeps each epoch's
+    model in a folder of its own beside the best, for averaging.
     """
 
     checkpoint_seconds: float = 300.0
     stop_after_seconds: float | None = None
     show_progress: bool = False
     cache: Path | None = None
+    keep_epochs: bool = False
 
 
 def rate_factor(done: float, optimisation: Optimisation) -> float:

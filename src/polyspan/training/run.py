@@ -38,6 +38,7 @@ Item = TypeVar("Item")
 WORK = "training"
 CHECKPOINT = "checkpoint.safetensors"
 REPORT = "report.json"
+EPOCHS = "epochs"
 CARD = "README.md"
 # Weights, two moments and a new checkpoint beside the old one, then a model beside the old one: in float32.
 COPIES_ON_DISK = 8
@@ -99,7 +100,7 @@ def train(recipe: Recipe, out: Path, settings: RunSettings | None = None) -> Tra
         if loop.epoch(progress, checkpoint, folder.pad_id):
             if accelerator.is_main_process:
                 with loop.average.applied():
-                    _finish_epoch(recipe, folder, loop.model, loop.training, progress, out)
+                    _finish_epoch(loop, folder, progress, out)
             progress.dev, progress.best_epoch = broadcast_object_list([progress.dev, progress.best_epoch])
             loop.save(checkpoint, progress)
         if loop.time_is_over() and not _is_done(progress, recipe):
@@ -132,7 +133,7 @@ def _prepare(
         continued = Path(recipe.continues) / WORK / CHECKPOINT
         check_weights(continued, model, averaged=recipe.optimisation.ema_decay > 0)
     lesson = _open_lesson(recipe, model, accelerator)
-    check_room(out, model)
+    check_room(out, model, recipe.epochs if settings.keep_epochs else 0)
     show = bars(settings.show_progress and accelerator.is_main_process)
     cache = out / WORK / "teachers" if settings.cache is None else settings.cache
     teachers = _open_teachers(recipe, cache, accelerator)
@@ -196,10 +197,10 @@ def _check_size(recipe: Recipe, folder: ModelFolder) -> None:
         )
 
 
-def check_room(out: Path, model: Any) -> None:
-    """Refuse a disk without room for checkpoints and models."""
+def check_room(out: Path, model: Any, kept: int = 0) -> None:
+    """Refuse a disk without room for checkpoints and models, and for so many models that are ``kept`` besides."""
     place = next(folder for folder in (out, *out.absolute().parents) if folder.is_dir())
-    needed = COPIES_ON_DISK * BYTES * sum(parameter.numel() for parameter in model.parameters())
+    needed = (COPIES_ON_DISK + kept) * BYTES * sum(parameter.numel() for parameter in model.parameters())
     free = shutil.disk_usage(place).free
     if free < needed:
         raise InputError(
@@ -262,17 +263,15 @@ def _ask_teachers(loop: Loop, teachers: Sequence[Teacher], progress: Progress) -
     progress.seconds += time.monotonic() - began
 
 
-def _finish_epoch(
-    recipe: Recipe, folder: ModelFolder, model: Any, training: TrainingSet, progress: Progress, out: Path
-) -> None:
-    """Save the epoch's model, measure it, and keep it where it is the best so far."""
-    latest = out / WORK / "latest"
+def _finish_epoch(loop: Loop, folder: ModelFolder, progress: Progress, out: Path) -> None:
+    """Save the epoch's model, measure it, and keep it where it is the best so far, or where each is kept."""
+    recipe, latest = loop.recipe, out / WORK / "latest"
     latest.mkdir(exist_ok=True)
-    save_model(model, folder, latest, own_weights(model))
+    save_model(loop.model, folder, latest, own_weights(loop.model))
     # Teachers may teach to abstain or not: then the reader finds out by itself.
-    null = _has_null_targets(training) or (None if recipe.distillation else False)
+    null = _has_null_targets(loop.training) or (None if recipe.distillation else False)
     ModelFolder(latest).write_settings(NativeSettings(recipe.name or out.name, no_answer=null))
-    options = BackendOptions(backend="torch", device=str(model.device))
+    options = BackendOptions(backend="torch", device=str(loop.model.device))
     reports = dev_reports(latest, recipe.dev, recipe.windows, options) if recipe.dev else {}
     gained = not reports or progress.best_epoch is None
     if reports:
@@ -280,10 +279,12 @@ def _finish_epoch(
         gained = found > best
         scores = {path: dict(report.scores) for path, report in reports.items()}
         progress.dev.append({"epoch": progress.epoch, "mean_f1": found, "files": scores})
+    card = run_card(recipe, recipe.name or out.name, loop.training, progress, reports)
+    (latest / CARD).write_text(card, encoding="utf-8")
+    if loop.settings.keep_epochs:
+        shutil.copytree(latest, out / WORK / EPOCHS / str(progress.epoch), dirs_exist_ok=True)
     if gained:
         progress.best_epoch = progress.epoch
-        card = run_card(recipe, recipe.name or out.name, training, progress, reports)
-        (latest / CARD).write_text(card, encoding="utf-8")
         move_files(latest, out)
     shutil.rmtree(latest)
 
