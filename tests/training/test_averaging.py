@@ -21,16 +21,16 @@ def set_weights(model: torch.nn.Linear, *values: float) -> None:
         model.weight.copy_(torch.tensor([values]))
 
 
-def test_averaging_keeps_its_part_of_itself_after_a_short_beginning() -> None:
-    model = model_of(1.0)
-    average = WeightAverage(model, 0.5)
-    set_weights(model, 3.0)
-    average.update(1)  # keeps 2 / 11
-    expected = 1.0 * 2 / 11 + 3.0 * 9 / 11
-    assert average.weights["weight"].item() == pytest.approx(expected)
-    set_weights(model, -1.0)
-    average.update(1000)  # keeps 0.5
-    assert average.weights["weight"].item() == pytest.approx((expected - 1.0) / 2)
+def test_averaging_counts_later_weights_more_and_then_keeps_its_part() -> None:
+    model = model_of(7.0)
+    average = WeightAverage(model, 0.75)
+    for number, value in enumerate((1.0, 3.0, -1.0), start=1):
+        set_weights(model, value)
+        average.update(number)
+    assert average.weights["weight"].item() == pytest.approx((1 * 1.0 + 2 * 3.0 + 3 * -1.0) / (1 + 2 + 3))
+    set_weights(model, 2.0)
+    average.update(1000)  # keeps 0.75
+    assert average.weights["weight"].item() == pytest.approx(0.75 * 4 / 6 + 0.25 * 2.0)
 
 
 def test_averaging_is_applied_for_a_while_and_taken_back() -> None:
@@ -41,8 +41,8 @@ def test_averaging_is_applied_for_a_while_and_taken_back() -> None:
         assert model.weight.tolist() == [[1.0, 2.0]]
     assert model.weight.tolist() == [[5.0, 6.0]]
     assert average.weights["weight"].tolist() == [[1.0, 2.0]]
-    average.update(1)
-    assert average.weights["weight"].tolist()[0] == pytest.approx([5 - 4 * 2 / 11, 6 - 4 * 2 / 11])
+    average.update(3)  # keeps a half
+    assert average.weights["weight"].tolist()[0] == pytest.approx([3.0, 4.0])
 
 
 def test_averaging_leaves_frozen_weights_alone() -> None:

@@ -10,9 +10,10 @@ import torch
 class WeightAverage:
     """The exponential moving average of the weights that learn.
 
-    After update t (from 1) the average keeps min(decay, (1 + t) / (10 + t)) of itself, so that the first weights are
-    soon forgotten (TensorFlow's ExponentialMovingAverage with num_updates). A ``decay`` of 0 is no average: the last
-    weights.
+    Update t (from 1) keeps min(decay, (t - 1) / (t + 1)) of the average. So until the decay is reached, weights count
+    in proportion to the number of their update (polynomial-decay averaging, Shamir and Zhang 2013, with eta 1), and what
+    is averaged grows with the run; the usual beginning of min(decay, (1 + t) / (10 + t)) averages a tenth of it. A
+    ``decay`` of 0 is no average: the last weights.
     """
 
     def __init__(self, model: Any, decay: float) -> None:
@@ -24,7 +25,7 @@ class WeightAverage:
     @torch.no_grad()
     def update(self, number: int) -> None:
         """Take in the weights after update ``number``, counted from 1."""
-        keeping = min(self._decay, (1 + number) / (10 + number))
+        keeping = min(self._decay, (number - 1) / (number + 1))
         for name, average in self.weights.items():
             average.lerp_(self._learning[name], 1 - keeping)
 
