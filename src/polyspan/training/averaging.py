@@ -11,8 +11,8 @@ class WeightAverage:
     """The exponential moving average of the weights that learn.
 
     Update t (from 1) keeps min(decay, (t - 1) / (t + 1)) of the average. So until the decay is reached, weights count
-    in proportion to the number of their update (polynomial-decay averaging, Shamir and Zhang 2013, with eta 1), and what
-    is averaged grows with the run; the usual beginning of min(decay, (1 + t) / (10 + t)) averages a tenth of it. A
+    in proportion to the number of their update (polynomial-decay averaging, Shamir and Zhang 2013, with eta 1), and
+    what is averaged grows with the run; the usual beginning of min(decay, (1 + t) / (10 + t)) averages a tenth of it. A
     ``decay`` of 0 is no average: the last weights.
     """
 
