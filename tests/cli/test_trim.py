@@ -115,4 +115,4 @@ def test_trim_command_names_the_extra(
         monkeypatch.delitem(sys.modules, name)
     result = polyspan_here("trim", whole, corpus.with_name("small"), "--languages", "de")
     assert result.returncode == 2
-    assert 'exporting and trimming models needs more packages: pip install "polyspan[export]"' in result.stderr
+    assert 'exporting, trimming and averaging models needs more packages: pip install "polyspan[export]"' in result.stderr

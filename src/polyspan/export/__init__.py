@@ -5,7 +5,7 @@ from polyspan.errors import MissingExtraError
 try:
     import onnx  # noqa: F401 -- most of this room needs it
 except ImportError as error:
-    raise MissingExtraError("exporting and trimming models", "export") from error
+    raise MissingExtraError("exporting, trimming and averaging models", "export") from error
 
 from polyspan.export.gate import Gate, GateReport
 from polyspan.export.onnx import export_onnx
