@@ -115,4 +115,5 @@ def test_trim_command_names_the_extra(
         monkeypatch.delitem(sys.modules, name)
     result = polyspan_here("trim", whole, corpus.with_name("small"), "--languages", "de")
     assert result.returncode == 2
-    assert 'exporting, trimming and averaging models needs more packages: pip install "polyspan[export]"' in result.stderr
+    said = 'exporting, trimming and averaging models needs more packages: pip install "polyspan[export]"'
+    assert said in result.stderr
