@@ -1,6 +1,7 @@
 import json
 from collections.abc import Iterable
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,24 @@ def test_examples_of_a_parallel_file_may_have_its_name_in_their_ids(tmp_path: Pa
     strange.write_text(strange.read_text().replace('"id": "0"', '"id": "z"'))
     with pytest.raises(InputError, match="share no id"):
         read_examples(replace(recipe.data[0], questions_from=str(strange)), recipe)
+
+
+def test_examples_may_have_questions_that_are_kept_apart(tmp_path: Path) -> None:
+    path = dataset(tmp_path / "en.json", ("When?", "1874", 25))
+    questions = tmp_path / "apart.jsonl"
+    key = sha256(CONTEXT.encode()).hexdigest()[:16]
+    asked = [("Who wrote the letter?", [[57, 69]]), ("Who wrote the bridge?", [])]
+    lines = [{"context": key, "question": question, "answers": spans} for question, spans in asked]
+    questions.write_text("\n".join(map(json.dumps, lines)))
+    recipe = recipe_of({"path": str(path), "questions_from": str(questions)})
+    own, _ = read_examples(recipe.data[0], recipe)
+    assert [(one.question, one.context, [answer.text for answer in one.answers]) for one in own] == [
+        ("Who wrote the letter?", CONTEXT, ["Ada Lovelace"]),
+        ("Who wrote the bridge?", CONTEXT, []),
+    ]
+    questions.write_text(json.dumps({**lines[0], "context": "0" * 16}))
+    with pytest.raises(InputError, match="no question about the texts"):
+        read_examples(recipe.data[0], recipe)
 
 
 def test_examples_of_unlabelled_files_have_no_targets_and_no_checks(tmp_path: Path) -> None:

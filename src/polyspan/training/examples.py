@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from polyspan.datasets import read_squad
+from polyspan.datasets.apart import SUFFIXES, read_apart
 from polyspan.errors import DatasetError, InputError
 from polyspan.features import NULL_TARGET, PairTokenizer, make_windows, span_targets
 from polyspan.training.recipe import DataFile, Recipe
@@ -57,7 +58,7 @@ def read_examples(file: DataFile, recipe: Recipe) -> tuple[list[QAExample], list
 
     Raises:
         DatasetError: where the file is broken or holds an answer that does not stand in its context.
-        InputError: where ``questions_from`` shares no id with it.
+        InputError: where ``questions_from`` has no question for it.
     """
     examples = read_squad(Path(file.path))
     for example in examples if file.labelled else ():
@@ -69,12 +70,21 @@ def read_examples(file: DataFile, recipe: Recipe) -> tuple[list[QAExample], list
                     f"{answer.start} of the context; see polyspan data check {file.path} --fix FIXED"
                 )
     shares = recipe.unanswerable
-    if file.questions_from:
+    if file.questions_from.endswith(SUFFIXES):
+        examples = _questions_apart(examples, file)
+    elif file.questions_from:
         examples = list(_with_questions_from(examples, file))
         # Of words in two languages cannot be told what a sentence speaks of.
         shares = replace(shares, misplaced_entity=0.0)
     made = make_unanswerable(examples, shares, recipe.seed, file.language) if file.labelled else ()
     return examples, list(made)
+
+
+def _questions_apart(examples: Iterable[QAExample], file: DataFile) -> list[QAExample]:
+    found = read_apart(Path(file.questions_from), (one.context for one in examples))
+    if not found:
+        raise InputError(f"questions_from: {file.questions_from} has no question about the texts of {file.path}")
+    return found
 
 
 def _with_questions_from(examples: Iterable[QAExample], file: DataFile) -> Iterator[QAExample]:

@@ -26,8 +26,9 @@ class DataFile:
 
     ``weight`` is how often each of its windows comes in an epoch, on average, and ``unanswerable_weight`` multiplies it
     for the questions that the file itself says have no answer. ``labelled`` False leaves its answers out, so that only
-    teachers speak. ``source`` and ``licence`` go into the model's card. ``questions_from`` is a parallel file, as XQuAD
-    and MLQA have them: its questions with the same ids are asked, in its own language, instead of the file's.
+    teachers speak. ``source`` and ``licence`` go into the model's card. ``questions_from`` is a file whose
+    questions are asked of its texts instead of its own: a parallel file, as XQuAD and MLQA have them, with the same ids
+    in another language, or questions that are kept apart from the texts (.jsonl, see ``polyspan.datasets.apart``).
     """
 
     path: str

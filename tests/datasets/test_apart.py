@@ -1,0 +1,69 @@
+import json
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from polyspan.datasets.apart import read_apart
+from polyspan.errors import DatasetError
+from polyspan.types import GoldAnswer
+
+CONTEXT = "Die Brücke wurde 1874 eröffnet."
+
+
+def key(context: str) -> str:
+    return sha256(context.encode()).hexdigest()[:16]
+
+
+def apart(path: Path, *records: Any) -> Path:
+    path.write_text("".join(json.dumps(one) + "\n" for one in records), encoding="utf-8")
+    return path
+
+
+def test_apart_finds_the_texts_and_passes_over_questions_about_others(tmp_path: Path) -> None:
+    path = apart(
+        tmp_path / "en.jsonl",
+        {"context": key("another"), "question": "Who?", "answers": [[0, 400]]},
+        {"context": key(CONTEXT), "question": "When?", "answers": [[17, 21]]},
+        {"context": key(CONTEXT), "question": "When was it closed?", "answers": []},
+    )
+    found, absent = read_apart(path, ["text", CONTEXT, CONTEXT])
+    assert (found.question, found.context, found.answers) == ("When?", CONTEXT, (GoldAnswer("1874", 17),))
+    assert (absent.question, absent.answers, absent.is_impossible) == ("When was it closed?", (), True)
+    assert found.id != absent.id
+
+
+@given(context=st.text(min_size=1), data=st.data())
+def test_apart_answers_are_what_stands_at_their_characters(
+    tmp_path_factory: pytest.TempPathFactory, context: str, data: st.DataObject
+) -> None:
+    context = context.encode(errors="ignore").decode()
+    if not context:
+        return
+    start = data.draw(st.integers(0, len(context) - 1))
+    end = data.draw(st.integers(start + 1, len(context)))
+    path = apart(
+        tmp_path_factory.mktemp("apart") / "a.jsonl",
+        {"context": key(context), "question": "?", "answers": [[start, end]]},
+    )
+    (one,) = read_apart(path, [context])
+    assert one.answers == (GoldAnswer(context[start:end], start),)
+
+
+@pytest.mark.parametrize(
+    ("record", "message"),
+    [
+        ({"question": "When?", "answers": []}, r"line 1: context is missing"),
+        ({"context": key(CONTEXT), "question": 3, "answers": []}, r"line 1: question: expected a string"),
+        ({"context": key(CONTEXT), "question": "?", "answers": [[17]]}, r"line 1: answers\[0\]: expected two whole"),
+        ({"context": key(CONTEXT), "question": "?", "answers": [[17, True]]}, r"answers\[0\]: expected two whole"),
+        ({"context": key(CONTEXT), "question": "?", "answers": [[17, 17]]}, r"17 to 17 is no span of its text of 31"),
+        ({"context": key(CONTEXT), "question": "?", "answers": [[17, 32]]}, r"17 to 32 is no span"),
+    ],
+)
+def test_apart_names_what_is_wrong(tmp_path: Path, record: dict[str, Any], message: str) -> None:
+    with pytest.raises(DatasetError, match=message):
+        read_apart(apart(tmp_path / "en.jsonl", record), [CONTEXT])
