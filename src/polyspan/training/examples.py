@@ -70,10 +70,9 @@ def read_examples(file: DataFile, recipe: Recipe) -> tuple[list[QAExample], list
                     f"{answer.start} of the context; see polyspan data check {file.path} --fix FIXED"
                 )
     shares = recipe.unanswerable
-    if file.questions_from.endswith(SUFFIXES):
-        examples = _questions_apart(examples, file)
-    elif file.questions_from:
-        examples = list(_with_questions_from(examples, file))
+    if file.questions_from:
+        apart = file.questions_from.endswith(SUFFIXES)
+        examples = list((_questions_apart if apart else _with_questions_from)(examples, file))
         # Of words in two languages cannot be told what a sentence speaks of.
         shares = replace(shares, misplaced_entity=0.0)
     made = make_unanswerable(examples, shares, recipe.seed, file.language) if file.labelled else ()
