@@ -1,8 +1,10 @@
 """Every recipe is read, and run on tiny models in the place of large ones."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +16,7 @@ pytest.importorskip("accelerate")
 
 RETRIEVER = Path(__file__).parent.parent / "recipes" / "retriever.yaml"
 RECIPES = sorted(path for path in RETRIEVER.parent.glob("*.yaml") if path != RETRIEVER)
+QUESTIONS = sorted((RETRIEVER.parent / "questions").glob("*.jsonl"))
 VARIABLES = {
     "SQUAD": "squad",
     "AUGMENTED": "more.json",
@@ -92,6 +95,7 @@ def test_retriever_recipe_runs(tmp_path: Path) -> None:
 
 
 def test_recipes_are_there() -> None:
+    assert {path.stem for path in QUESTIONS} == {"same-language", "other-language"}
     assert {path.stem for path in RECIPES} >= {
         "xlm-roberta-base-squad2-distilled",
         "english-teacher",
@@ -99,3 +103,35 @@ def test_recipes_are_there() -> None:
         "two-stage-1-layers",
         "two-stage-2-prediction",
     }
+
+
+def question_lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.mark.parametrize("path", QUESTIONS, ids=lambda path: path.stem)
+def test_written_questions_are_well_formed_and_about_half_unanswerable(path: Path) -> None:
+    lines = question_lines(path)
+    for one in lines:
+        assert set(one) == {"context", "question", "answers"}
+        assert re.fullmatch("[0-9a-f]{16}", one["context"])
+        assert one["question"] == one["question"].strip() != ""
+        assert all(0 <= start < end for start, end in one["answers"])
+    asked = [(one["context"], one["question"]) for one in lines]
+    assert len(set(asked)) == len(asked)
+    assert 0.4 < sum(not one["answers"] for one in lines) / len(lines) < 0.65
+
+
+@pytest.mark.parametrize("path", QUESTIONS, ids=lambda path: path.stem)
+def test_written_questions_are_all_about_texts_that_the_recipe_reads(path: Path, shared: Path) -> None:
+    from polyspan.datasets import read_squad
+    from polyspan.datasets.apart import read_apart
+    from polyspan.training import parse_recipe, read_recipe
+
+    folder = shared / "data" / "train" / "clear"
+    recipe = parse_recipe(
+        read_recipe(RETRIEVER.parent / "multilingual-reader.yaml", {**VARIABLES, "TRAIN": str(folder)})
+    )
+    files = [Path(one.path) for one in recipe.data if Path(one.questions_from).name == path.name]
+    contexts = {one.context for file in files for one in read_squad(file)}
+    assert len(read_apart(path, contexts)) == len(question_lines(path))

@@ -16,7 +16,10 @@ def test_card_of_a_run_says_what_was_done(plain: dict[str, Any], squad_file: Pat
     plain |= {"epochs": 3, "name": "facts", "licence": "cc-by-sa-4.0", "dev": [{"path": str(squad_file)}]}
     plain["unanswerable"] = {"removed_sentence": 0.5}
     source = {"language": "en", "weight": 2.0, "licence": "CC BY-SA 4.0", "source": "https://example.org/facts"}
-    plain["data"] = [{"path": str(squad_file), **source}, {"path": str(squad_file), "weight": 0.5}]
+    plain["data"] = [
+        {"path": str(squad_file), **source},
+        {"path": str(squad_file), "weight": 0.5, "questions_from": str(squad_file)},
+    ]
     plain["distillation"] = {"teachers": [{"model": plain["model"]}], "temperature": 2.0}
     report = train(parse_recipe(plain), tmp_path / "out")
     text = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
@@ -44,6 +47,7 @@ def test_card_of_a_run_says_what_was_done(plain: dict[str, Any], squad_file: Pat
         assert f"\n{line}\n" in text
     assert "| en | 6 | 2 | CC BY-SA 4.0 | https://example.org/facts |" in text
     assert f"dataset:{squad_file.name}" in text
+    assert f"| {squad_file.name}, questions of {squad_file.name} |" in text
     assert f"The recipe states no licence of {squad_file.name}." in text
     assert str(squad_file.parent) not in text
 

@@ -63,7 +63,10 @@ def flat(content: Mapping[str, Any], group: str = "") -> Iterator[tuple[str, Any
 
 def _datasets(recipe: Recipe, training: TrainingSet) -> Iterator[CardDataset]:
     for file, questions in zip(recipe.data, training.questions, strict=True):
-        yield CardDataset(Path(file.path).name, file.language, file.licence, file.source, questions, file.weight)
+        name = Path(file.path).name
+        if file.questions_from:
+            name += f", questions of {Path(file.questions_from).name}"
+        yield CardDataset(name, file.language, file.licence, file.source, questions, file.weight)
 
 
 def shown(model: str) -> str:
