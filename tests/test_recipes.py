@@ -95,7 +95,7 @@ def test_retriever_recipe_runs(tmp_path: Path) -> None:
 
 
 def test_recipes_are_there() -> None:
-    assert {path.stem for path in QUESTIONS} == {"same-language", "other-language"}
+    assert {path.stem for path in QUESTIONS} == {"same-language", "other-language", "held-out"}
     assert {path.stem for path in RECIPES} >= {
         "xlm-roberta-base-squad2-distilled",
         "english-teacher",
@@ -122,16 +122,23 @@ def test_written_questions_are_well_formed_and_about_half_unanswerable(path: Pat
     assert 0.4 < sum(not one["answers"] for one in lines) / len(lines) < 0.65
 
 
-@pytest.mark.parametrize("path", QUESTIONS, ids=lambda path: path.stem)
-def test_written_questions_are_all_about_texts_that_the_recipe_reads(path: Path, shared: Path) -> None:
+def test_held_out_questions_are_about_other_texts() -> None:
+    contexts = {path.stem: {one["context"] for one in question_lines(path)} for path in QUESTIONS}
+    held_out = contexts.pop("held-out")
+    assert all(held_out.isdisjoint(learnt_from) for learnt_from in contexts.values())
+
+
+@pytest.mark.parametrize("name", ["same-language", "other-language"])
+def test_written_questions_are_all_about_texts_that_the_recipe_reads(name: str, shared: Path) -> None:
     from polyspan.datasets import read_squad
-    from polyspan.datasets.apart import read_apart
+    from polyspan.datasets.detached import read_detached
     from polyspan.training import parse_recipe, read_recipe
 
+    path = RETRIEVER.parent / "questions" / f"{name}.jsonl"
     folder = shared / "data" / "train" / "clear"
     recipe = parse_recipe(
         read_recipe(RETRIEVER.parent / "multilingual-reader.yaml", {**VARIABLES, "TRAIN": str(folder)})
     )
     files = [Path(one.path) for one in recipe.data if Path(one.questions_from).name == path.name]
     contexts = {one.context for file in files for one in read_squad(file)}
-    assert len(read_apart(path, contexts)) == len(question_lines(path))
+    assert len(read_detached(path, contexts)) == len(question_lines(path))

@@ -38,7 +38,7 @@ def faulty(tmp_path: Path) -> Path:
     )
 
 
-@pytest.mark.parametrize("command", ["check", "convert"])
+@pytest.mark.parametrize("command", ["check", "convert", "detach", "attach"])
 def test_data_commands_have_help(polyspan: Run, command: str) -> None:
     result = polyspan("data", command, "-h")
     assert result.returncode == 0
@@ -171,6 +171,41 @@ def test_data_convert_overwrites_by_force_only(polyspan: Run, clean: Path, tmp_p
     assert polyspan("data", "convert", clean, target, "--to", "csv", "--force").returncode == 0
     assert polyspan("data", "convert", clean, tmp_path, "--to", "csv", "--force").returncode == 2
     assert target.read_text().startswith("id,title,context,question,answers,answer_starts")
+
+
+def test_data_detach_and_attach_give_the_same_questions(polyspan: Run, clean: Path, tmp_path: Path) -> None:
+    alone, whole = tmp_path / "questions.jsonl", tmp_path / "whole.json"
+    result = polyspan("data", "detach", clean, alone)
+    assert (result.returncode, result.stdout) == (0, f"{alone}: 2 questions\n")
+    assert "harbour" not in alone.read_text()
+    assert "1888" not in alone.read_text()
+    result = polyspan("data", "attach", alone, clean, "--out", whole, "--json")
+    assert json.loads(result.stdout) == {"target": str(whole), "questions": 2}
+    assert [(one.question, one.context, one.answers) for one in read_squad(whole)] == [
+        (one.question, one.context, one.answers) for one in read_squad(clean)
+    ]
+    for command in (("detach", clean, alone), ("attach", alone, clean, "--out", whole)):
+        again = polyspan("data", *command)
+        assert (again.returncode, again.stderr.count("\n")) == (2, 1)
+        assert "exists already" in again.stderr
+        assert polyspan("data", *command, "--force").returncode == 0
+
+
+def test_data_detach_and_attach_refuse_what_does_not_fit(
+    polyspan: Run, clean: Path, faulty: Path, tmp_path: Path
+) -> None:
+    alone, whole, other = tmp_path / "questions.jsonl", tmp_path / "whole.json", tmp_path / "other.json"
+    other.write_text(clean.read_text().replace("harbour", "airport"))
+    assert polyspan("data", "detach", clean, alone).returncode == 0
+    for command, message in (
+        (("detach", clean, tmp_path / "questions.json"), "expected a name that ends in .jsonl"),
+        (("detach", faulty, tmp_path / "new.jsonl"), "does not stand at character 30"),
+        (("attach", alone, other, "--out", whole), "no question is about a text of"),
+    ):
+        result = polyspan("data", *command)
+        assert (result.returncode, result.stderr.count("\n")) == (2, 1)
+        assert message in result.stderr
+    assert not whole.exists()
 
 
 def test_data_export_feedback_writes_what_people_said(polyspan_here: Run, tmp_path: Path) -> None:

@@ -133,9 +133,9 @@ def test_examples_of_a_parallel_file_may_have_its_name_in_their_ids(tmp_path: Pa
         read_examples(replace(recipe.data[0], questions_from=str(strange)), recipe)
 
 
-def test_examples_may_have_questions_that_are_kept_apart(tmp_path: Path) -> None:
+def test_examples_may_have_detached_questions(tmp_path: Path) -> None:
     path = dataset(tmp_path / "en.json", ("When?", "1874", 25))
-    questions = tmp_path / "apart.jsonl"
+    questions = tmp_path / "detached.jsonl"
     key = sha256(CONTEXT.encode()).hexdigest()[:16]
     asked = [("Who wrote the letter?", [[57, 69]]), ("Who wrote the bridge?", [])]
     lines = [{"context": key, "question": question, "answers": spans} for question, spans in asked]

@@ -9,8 +9,20 @@ from typing import Any
 import click
 
 from polyspan.cli.output import notice, print_json
-from polyspan.datasets import FORMATS, KINDS, DatasetCheck, check_squad, write_corrected, write_squad
+from polyspan.datasets import (
+    FORMATS,
+    KINDS,
+    DatasetCheck,
+    check_squad,
+    read_detached,
+    read_quotes,
+    read_squad,
+    write_corrected,
+    write_detached,
+    write_squad,
+)
 from polyspan.datasets import convert as convert_file
+from polyspan.datasets.detached import SUFFIXES
 from polyspan.errors import InputError
 
 SHOWN = 3
@@ -85,6 +97,43 @@ def convert(source: Path, target: Path, force: bool, as_json: bool, **formats: A
         )
 
 
+@data.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("target", metavar="OUT.jsonl", type=click.Path(path_type=Path))
+@click.option("--force", is_flag=True, help="Replace OUT if it exists.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
+def detach(file: Path, target: Path, force: bool, as_json: bool) -> None:
+    """Write the questions of FILE (SQuAD JSON, also .gz) without its texts, so that they may be given away alone.
+
+    Each line names its text by a hash and its answers by their characters; polyspan data attach reads it.
+    """
+    _refuse_existing(target, force)
+    if not target.name.endswith(SUFFIXES):
+        raise InputError(f"{target}: expected a name that ends in {' or '.join(SUFFIXES)}")
+    examples = read_quotes(file)
+    write_detached(target, examples)
+    _print_written(target, len(examples), as_json)
+
+
+@data.command()
+@click.argument("questions", type=click.Path(path_type=Path))
+@click.argument("texts", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--out", "target", type=click.Path(path_type=Path), required=True, help="SQuAD 2.0 file to write.")
+@click.option("--force", is_flag=True, help="Let --out replace a file that exists.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
+def attach(questions: Path, texts: tuple[Path, ...], target: Path, force: bool, as_json: bool) -> None:
+    """Put QUESTIONS that are kept apart beside their texts, which are contexts of the SQuAD files TEXTS.
+
+    Questions about other texts are left out.
+    """
+    _refuse_existing(target, force)
+    examples = read_detached(questions, (one.context for file in texts for one in read_squad(file)))
+    if not examples:
+        raise InputError(f"{questions}: no question is about a text of {', '.join(map(str, texts))}")
+    write_squad(target, examples)
+    _print_written(target, len(examples), as_json)
+
+
 @data.command("export-feedback")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @click.argument("target", metavar="OUT", type=click.Path(path_type=Path))
@@ -110,6 +159,13 @@ def export_feedback(folder: Path, target: Path, force: bool, as_json: bool) -> N
         print_json({"target": str(target), "judgements": len(kept), "questions": len(examples)})
     else:
         click.echo(f"{target}: {len(examples)} questions from {len(kept)} judgements")
+
+
+def _print_written(target: Path, questions: int, as_json: bool) -> None:
+    if as_json:
+        print_json({"target": str(target), "questions": questions})
+    else:
+        click.echo(f"{target}: {questions} questions")
 
 
 def _refuse_existing(path: Path, force: bool) -> None:

@@ -37,6 +37,20 @@ def read_squad(path: Path) -> list[QAExample]:
     return examples
 
 
+def read_quotes(path: Path) -> list[QAExample]:
+    """As ``read_squad``, where every answer has to stand at its offset; else DatasetError."""
+    examples = read_squad(path)
+    for example in examples:
+        for answer in example.answers:
+            stands = example.context[answer.start : answer.start + len(answer.text)] == answer.text
+            if not (stands and answer.text.strip()):
+                raise DatasetError(
+                    f"{path}: question {example.id!r}: its answer {answer.text!r:.60} does not stand at character "
+                    f"{answer.start} of the context; see polyspan data check {path} --fix FIXED"
+                )
+    return examples
+
+
 def read_question(record: dict[str, Any], context: str, title: str, where: str) -> QAExample:
     """One record of ``qas``; DatasetError, with its place, where it is not what SQuAD holds."""
     identifier = field(record, "id", str, where)

@@ -8,9 +8,9 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from polyspan.datasets import read_squad
-from polyspan.datasets.apart import SUFFIXES, read_apart
-from polyspan.errors import DatasetError, InputError
+from polyspan.datasets import read_quotes, read_squad
+from polyspan.datasets.detached import SUFFIXES, read_detached
+from polyspan.errors import InputError
 from polyspan.features import NULL_TARGET, PairTokenizer, make_windows, span_targets
 from polyspan.training.recipe import DataFile, Recipe
 from polyspan.training.unanswerable import make_unanswerable
@@ -60,33 +60,25 @@ def read_examples(file: DataFile, recipe: Recipe) -> tuple[list[QAExample], list
         DatasetError: where the file is broken or holds an answer that does not stand in its context.
         InputError: where ``questions_from`` has no question for it.
     """
-    examples = read_squad(Path(file.path))
-    for example in examples if file.labelled else ():
-        for answer in example.answers:
-            stands = example.context[answer.start : answer.start + len(answer.text)] == answer.text
-            if not (stands and answer.text.strip()):
-                raise DatasetError(
-                    f"{file.path}: question {example.id!r}: its answer {answer.text!r:.60} does not stand at character "
-                    f"{answer.start} of the context; see polyspan data check {file.path} --fix FIXED"
-                )
+    examples = (read_quotes if file.labelled else read_squad)(Path(file.path))
     shares = recipe.unanswerable
     if file.questions_from:
-        apart = file.questions_from.endswith(SUFFIXES)
-        examples = list((_questions_apart if apart else _with_questions_from)(examples, file))
+        detached = file.questions_from.endswith(SUFFIXES)
+        examples = list((_detached_questions if detached else _parallel_questions)(examples, file))
         # Of words in two languages cannot be told what a sentence speaks of.
         shares = replace(shares, misplaced_entity=0.0)
     made = make_unanswerable(examples, shares, recipe.seed, file.language) if file.labelled else ()
     return examples, list(made)
 
 
-def _questions_apart(examples: Iterable[QAExample], file: DataFile) -> list[QAExample]:
-    found = read_apart(Path(file.questions_from), (one.context for one in examples))
+def _detached_questions(examples: Iterable[QAExample], file: DataFile) -> list[QAExample]:
+    found = read_detached(Path(file.questions_from), (one.context for one in examples))
     if not found:
         raise InputError(f"questions_from: {file.questions_from} has no question about the texts of {file.path}")
     return found
 
 
-def _with_questions_from(examples: Iterable[QAExample], file: DataFile) -> Iterator[QAExample]:
+def _parallel_questions(examples: Iterable[QAExample], file: DataFile) -> Iterator[QAExample]:
     parallel = Path(file.questions_from)
     questions = {_bare_id(one, parallel): one.question for one in read_squad(parallel)}
     asked = [(one, questions.get(_bare_id(one, Path(file.path)))) for one in examples]

@@ -28,7 +28,7 @@ class DataFile:
     for the questions that the file itself says have no answer. ``labelled`` False leaves its answers out, so that only
     teachers speak. ``source`` and ``licence`` go into the model's card. ``questions_from`` is a file whose
     questions are asked of its texts instead of its own: a parallel file, as XQuAD and MLQA have them, with the same ids
-    in another language, or questions that are kept apart from the texts (.jsonl, see ``polyspan.datasets.apart``).
+    in another language, or questions that are kept apart from the texts (.jsonl, see ``polyspan.datasets.detached``).
     """
 
     path: str

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polyspan.datasets.apart import read_apart
+from polyspan.datasets.detached import read_detached
 from polyspan.errors import DatasetError
 from polyspan.types import GoldAnswer
 
@@ -18,26 +18,26 @@ def key(context: str) -> str:
     return sha256(context.encode()).hexdigest()[:16]
 
 
-def apart(path: Path, *records: Any) -> Path:
+def detached(path: Path, *records: Any) -> Path:
     path.write_text("".join(json.dumps(one) + "\n" for one in records), encoding="utf-8")
     return path
 
 
-def test_apart_finds_the_texts_and_passes_over_questions_about_others(tmp_path: Path) -> None:
-    path = apart(
+def test_detached_finds_the_texts_and_passes_over_questions_about_others(tmp_path: Path) -> None:
+    path = detached(
         tmp_path / "en.jsonl",
         {"context": key("another"), "question": "Who?", "answers": [[0, 400]]},
         {"context": key(CONTEXT), "question": "When?", "answers": [[17, 21]]},
         {"context": key(CONTEXT), "question": "When was it closed?", "answers": []},
     )
-    found, absent = read_apart(path, ["text", CONTEXT, CONTEXT])
+    found, absent = read_detached(path, ["text", CONTEXT, CONTEXT])
     assert (found.question, found.context, found.answers) == ("When?", CONTEXT, (GoldAnswer("1874", 17),))
     assert (absent.question, absent.answers, absent.is_impossible) == ("When was it closed?", (), True)
     assert found.id != absent.id
 
 
 @given(context=st.text(min_size=1), data=st.data())
-def test_apart_answers_are_what_stands_at_their_characters(
+def test_detached_answers_are_what_stands_at_their_characters(
     tmp_path_factory: pytest.TempPathFactory, context: str, data: st.DataObject
 ) -> None:
     context = context.encode(errors="ignore").decode()
@@ -45,11 +45,11 @@ def test_apart_answers_are_what_stands_at_their_characters(
         return
     start = data.draw(st.integers(0, len(context) - 1))
     end = data.draw(st.integers(start + 1, len(context)))
-    path = apart(
-        tmp_path_factory.mktemp("apart") / "a.jsonl",
+    path = detached(
+        tmp_path_factory.mktemp("detached") / "a.jsonl",
         {"context": key(context), "question": "?", "answers": [[start, end]]},
     )
-    (one,) = read_apart(path, [context])
+    (one,) = read_detached(path, [context])
     assert one.answers == (GoldAnswer(context[start:end], start),)
 
 
@@ -64,6 +64,6 @@ def test_apart_answers_are_what_stands_at_their_characters(
         ({"context": key(CONTEXT), "question": "?", "answers": [[17, 32]]}, r"17 to 32 is no span"),
     ],
 )
-def test_apart_names_what_is_wrong(tmp_path: Path, record: dict[str, Any], message: str) -> None:
+def test_detached_names_what_is_wrong(tmp_path: Path, record: dict[str, Any], message: str) -> None:
     with pytest.raises(DatasetError, match=message):
-        read_apart(apart(tmp_path / "en.jsonl", record), [CONTEXT])
+        read_detached(detached(tmp_path / "en.jsonl", record), [CONTEXT])

@@ -11,18 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from polyspan.datasets.fields import field, join, json_lines
+from polyspan.datasets.writing import json_text, write_text
 from polyspan.errors import DatasetError
 from polyspan.types import GoldAnswer, QAExample
 
 SUFFIXES = (".jsonl", ".jsonl.gz")
 
 
-def read_apart(path: Path, contexts: Iterable[str]) -> list[QAExample]:
+def read_detached(path: Path, contexts: Iterable[str]) -> list[QAExample]:
     """The questions about these texts, in the file's order; those about other texts are passed over.
 
     Raises DatasetError where the file is broken, or an answer lies outside its text.
     """
-    by_key = {sha256(context.encode()).hexdigest()[:16]: context for context in contexts}
+    by_key = {_key(context): context for context in contexts}
     examples: list[QAExample] = []
     for where, record in json_lines(path):
         context = by_key.get(field(record, "context", str, where))
@@ -32,6 +33,23 @@ def read_apart(path: Path, contexts: Iterable[str]) -> list[QAExample]:
             name = f"{path.name.partition('.')[0]}-{len(examples)}"
             examples.append(QAExample(name, question, context, answers, is_impossible=not answers))
     return examples
+
+
+def write_detached(path: Path, examples: Iterable[QAExample]) -> None:
+    """Write questions without their texts, titles and ids; a name that ends in ``.gz`` is gzip."""
+    lines = (
+        {
+            "context": _key(one.context),
+            "question": one.question,
+            "answers": [[answer.start, answer.start + len(answer.text)] for answer in one.answers],
+        }
+        for one in examples
+    )
+    write_text(path, (f"{json_text(line)}\n" for line in lines))
+
+
+def _key(context: str) -> str:
+    return sha256(context.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def _answer(span: Any, context: str, where: str) -> GoldAnswer:
