@@ -8,18 +8,18 @@ abstaining, and where there are real unanswerable ones, the area under the ROC c
 """
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from statistics import mean
+from typing import Any
 
 import numpy as np
 
+from dev_curve import observed_in
 from language_thresholds import keep_predictions, write_sample
 from measure import machine, write_result
-from polyspan.datasets import read_squad
-from polyspan.evaluation import predictions_file, read_kept
-from polyspan.evaluation.observe import Observations, observe_kept
+from polyspan.evaluation.observe import Observations
 from polyspan.metrics.arrays import Floats
 from polyspan.metrics.bootstrap import Estimate
 from unanswerable_kinds import area
@@ -43,8 +43,10 @@ def main() -> None:
         paths = [write_sample(Path(path), given.out, given.sample) for path in (seen, unseen)]
         languages |= dict.fromkeys(paths, language)
         pairs[f"{paths[1].name.partition('.')[0]} ({language})"] = paths[0], paths[1]
+    if len({path.name for path in languages}) < 2 * len(pairs):
+        parser.error("--pair: two files have the same name; rename one, as what the reader says is kept by names")
     keep_predictions(given.model, languages, given.out)
-    found = {name: compare(*(observed_in(path, given.out) for path in pair)) for name, pair in pairs.items()}
+    found = {name: compare(*(observed_in(given.out, [path]) for path in pair)) for name, pair in pairs.items()}
     lines = table(found)
     print("\n".join(lines))
     write_result(
@@ -61,34 +63,21 @@ def main() -> None:
     )
 
 
-def observed_in(path: Path, folder: Path) -> Observations:
-    """What the reader said of one file."""
-    return observe_kept(
-        {path.name: read_squad(path)}, {path.name: read_kept(predictions_file(folder, path.name)).predictions}
-    )
-
-
 def compare(seen: Observations, unseen: Observations) -> dict[str, Estimate]:
     """F1 and area on both, with the differences, seen minus unseen."""
-    f1 = [100 * one.f1[~one.unanswerable] for one in (seen, unseen)]
-    found = differing("F1", *(resampled_means(values, seed) for seed, values in enumerate(f1)))
+    groups = [[one.null_margin[one.unanswerable == kind] for kind in (False, True)] for one in (seen, unseen)]
+    f1 = [[100 * one.f1[~one.unanswerable]] for one in (seen, unseen)]
+    random = np.random.default_rng(0)
+    found = differing("F1", *(resampled(random, np.mean, *values) for values in f1))
     if seen.unanswerable.any() and unseen.unanswerable.any():
-        found |= differing("area", *(resampled_areas(one, seed) for seed, one in enumerate((seen, unseen))))
+        found |= differing("area", *(resampled(random, area, *margins) for margins in groups))
     return found
 
 
-def resampled_means(values: Floats, seed: int) -> Floats:
-    """The mean, then those of draws with replacement, [1 + draws]."""
-    rows = np.random.default_rng(seed).integers(values.size, size=(DRAWS, values.size))
-    return np.append(values.mean(), values[rows].mean(axis=1))
-
-
-def resampled_areas(observed: Observations, seed: int) -> Floats:
-    """The area, then those of draws with replacement of each kind of question, [1 + draws]."""
-    random = np.random.default_rng(seed)
-    low, high = (observed.null_margin[observed.unanswerable == kind] for kind in (False, True))
-    drawn = [area(random.choice(low, low.size), random.choice(high, high.size)) for _ in range(DRAWS)]
-    return np.array([area(low, high), *drawn])
+def resampled(random: np.random.Generator, statistic: Callable[..., Any], *groups: Floats) -> Floats:
+    """Of groups of values: the statistic, then those of draws with replacement from each group, [1 + draws]."""
+    drawn = [statistic(*(random.choice(group, group.size) for group in groups)) for _ in range(DRAWS)]
+    return np.array([statistic(*groups), *drawn])
 
 
 def differing(name: str, seen: Floats, unseen: Floats) -> dict[str, Estimate]:
@@ -106,15 +95,8 @@ def table(found: Mapping[str, Mapping[str, Estimate]]) -> list[str]:
     lines = [f"| file | {' | '.join(heads)} |", "|---" * (1 + len(heads)) + "|"]
     for name, parts in found.items():
         lines.append(row(name, [written(parts[head], head) if head in parts else "" for head in heads]))
-    means = {
-        head: mean(one[head].value for one in found.values() if head in one) for head in heads if present(head, found)
-    }
-    return [*lines, row("mean", [number(means[head], head) if head in means else "" for head in heads])]
-
-
-def present(head: str, found: Mapping[str, Mapping[str, Estimate]]) -> bool:
-    """Whether any pair has that score."""
-    return any(head in one for one in found.values())
+    values = {head: [one[head].value for one in found.values() if head in one] for head in heads}
+    return [*lines, row("mean", [number(mean(those), head) if those else "" for head, those in values.items()])]
 
 
 def row(name: str, cells: Sequence[str]) -> str:

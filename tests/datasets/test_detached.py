@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polyspan.datasets.detached import read_detached
+from polyspan.datasets.detached import read_detached, write_detached
 from polyspan.errors import DatasetError
-from polyspan.types import GoldAnswer
+from polyspan.types import GoldAnswer, QAExample
 
 CONTEXT = "Die Brücke wurde 1874 eröffnet."
 
@@ -37,20 +37,16 @@ def test_detached_finds_the_texts_and_passes_over_questions_about_others(tmp_pat
 
 
 @given(context=st.text(min_size=1), data=st.data())
-def test_detached_answers_are_what_stands_at_their_characters(
+def test_detached_questions_come_back_as_they_went(
     tmp_path_factory: pytest.TempPathFactory, context: str, data: st.DataObject
 ) -> None:
-    context = context.encode(errors="ignore").decode()
-    if not context:
-        return
     start = data.draw(st.integers(0, len(context) - 1))
     end = data.draw(st.integers(start + 1, len(context)))
-    path = detached(
-        tmp_path_factory.mktemp("detached") / "a.jsonl",
-        {"context": key(context), "question": "?", "answers": [[start, end]]},
-    )
+    answer = GoldAnswer(context[start:end], start)
+    path = tmp_path_factory.mktemp("detached") / "a.jsonl"
+    write_detached(path, [QAExample("1", "?", context, (answer,))])
     (one,) = read_detached(path, [context])
-    assert one.answers == (GoldAnswer(context[start:end], start),)
+    assert (one.question, one.context, one.answers) == ("?", context, (answer,))
 
 
 @pytest.mark.parametrize(
