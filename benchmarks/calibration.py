@@ -5,8 +5,8 @@
     polyspan evaluate CALIBRATED TEST.json --out KEPT
     python benchmarks/calibration.py CALIBRATED --fit FIT.json... --test TEST.json --kept KEPT
 
-Judged are the model's own calibration, beside one softmax over all windows' spans, and calibrations fitted here for
-other shares of unanswerable questions, from the same predictions, to show what the prior does.
+Judged are the model's own calibration, beside one softmax over all windows' spans, and, with --fit, calibrations fitted
+here for other shares of unanswerable questions, from the same predictions, to show what the prior does.
 """
 
 import argparse
@@ -44,17 +44,18 @@ def main() -> None:
     """Judge and write the result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", help="a calibrated folder, or default")
-    parser.add_argument("--fit", type=Path, nargs="+", required=True)
+    parser.add_argument("--fit", type=Path, nargs="+", default=[])
     parser.add_argument("--test", type=Path, required=True)
     parser.add_argument("--kept", type=Path, required=True, help="folder of the predictions on all these files")
     parser.add_argument("--out", type=Path, default=RESULT)
     given = parser.parse_args()
-    test, fit = observations([given.test], given.kept), observations(given.fit, given.kept)
+    test = observations([given.test], given.kept)
     own = judge(test, find_model(given.model).settings.calibration)
-    fitted = {p: Calibration(fit_threshold(fit, p), confidence=fit_confidence(fit, p)) for p in PRIORS}
+    fit = observations(given.fit, given.kept) if given.fit else None
+    fitted = {p: Calibration(fit_threshold(fit, p), confidence=fit_confidence(fit, p)) for p in PRIORS} if fit else {}
     priors = {
-        f"fitted for {p}": {f"tested at {q}": judge(test, fitted[p], q) for q in dict.fromkeys((p, 0.5))}
-        for p in PRIORS
+        f"fitted for {p}": {f"tested at {q}": judge(test, one, q) for q in dict.fromkeys((p, 0.5))}
+        for p, one in fitted.items()
     }
     print(" ".join(f"{name:>9}" for name in SHOWN))
     for title, reports in {"own calibration": {"tested at 0.5": own}, **priors}.items():

@@ -78,9 +78,10 @@ def test_ask_always_answer_and_thresholds(polyspan: Run, folder: Path) -> None:
 
 @pytest.fixture
 def strict_in_german(tmp_path: Path) -> Path:
-    """A copy of the shipped reader that never answers in German."""
+    """A copy of the shipped reader that never answers in German, and in other languages always."""
     shipped = Reader.from_pretrained()
-    calibration = replace(shipped.settings.calibration, thresholds={"de": -100.0})
+    thresholds = {"de": -100.0}
+    calibration = replace(shipped.settings.calibration, no_answer_threshold=100.0, thresholds=thresholds)
     reader = Reader(shipped.scorer, replace(shipped.settings, calibration=calibration))
     reader.save_pretrained(tmp_path / "model")
     return tmp_path / "model"
