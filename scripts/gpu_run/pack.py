@@ -88,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             pack(recipe, folder, given.pool, given.dev)
     except PolyspanError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 1
+        return 2
     for path in sorted(given.pack.iterdir()):
         print(f"{path.name}: {path.stat().st_size / 2**20:.1f} MiB")
     return 0

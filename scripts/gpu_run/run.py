@@ -536,10 +536,13 @@ class Run:
             text = f"{progress.tokens / 1e6:.1f} M tokens, {rate:,.0f} a second, {progress.updates} updates"
             self.clock.say(f"{name}: {text}, loss {trainer.loss():.3f}")
 
-    def compile(self, model: Model, name: str) -> None:
-        """Compile a model's layers where that pays."""
+    def trainer(self, side: str, rate: float, warmup: int, fall: float) -> Trainer:
+        """The packed model of a side, its layers compiled where that pays, about to learn."""
+        files = sorted(self.data.pack.glob(f"{side}*.safetensors"))
+        model = Model(self.data.described[side], read_weights(*files), self.data.device)
         if self.data.device.type == "cuda":
-            model.finish = compiled_finish(name)
+            model.finish = compiled_finish(side)
+        return Trainer(model, self.settings, rate, warmup, fall)
 
     @torch.no_grad()
     def save(self, model: Model, weights: Tensors) -> None:
@@ -648,15 +651,7 @@ class Labels:
 def teach(run: Run) -> tuple[Model, Tensors]:
     """The fine-tuned teacher and the average of its weights."""
     data, settings = run.data, run.settings
-    state = read_weights(*(data.pack / f"teacher-{number}.safetensors" for number in range(2)))
-    trainer = Trainer(
-        Model(data.described["teacher"], state, data.device),
-        settings,
-        settings.teacher_rate,
-        settings.teacher_warmup,
-        settings.teacher_fall,
-    )
-    run.compile(trainer.model, "teacher")
+    trainer = run.trainer("teacher", settings.teacher_rate, settings.teacher_warmup, settings.teacher_fall)
     progress = Progress(run.clock.now())
     weights = data.weights * data.taught[: data.train_rows] * settings.teacher_pass
     for chosen in run.batches(progress, weights, "teacher", run.teacher_seconds):
@@ -739,16 +734,8 @@ def student_loss(
 def learn(run: Run, labels: Labels | None) -> Progress:
     """Train the student, measure it at marks, and save the average of its weights."""
     data, settings = run.data, run.settings
-    state = read_weights(data.pack / "student.safetensors")
-    trainer = Trainer(
-        Model(data.described["student"], state, data.device),
-        settings,
-        settings.student_rate,
-        settings.student_warmup,
-        settings.student_fall,
-    )
+    trainer = run.trainer("student", settings.student_rate, settings.student_warmup, settings.student_fall)
     model = trainer.model
-    run.compile(model, "student")
     progress = Progress(run.clock.now())
     mark, holding = settings.first_mark, True
     for chosen in run.batches(progress, data.weights, "student", run.seconds):

@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
         unpack(given.model, given.run, given.reader)
     except PolyspanError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 1
+        return 2
     return 0
 
 

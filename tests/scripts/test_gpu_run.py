@@ -570,11 +570,11 @@ def test_gpu_run_command_lines(recipe: Recipe, tmp_path: Path, capsys: pytest.Ca
     plain["model"] = "${BASE}"
     (tmp_path / "recipe.yaml").write_text(json.dumps(plain), encoding="utf-8")
     arguments = [str(tmp_path / "recipe.yaml"), str(tmp_path / "pack")]
-    assert PACK.main([*arguments, "--define", "BASE"]) == 1
+    assert PACK.main([*arguments, "--define", "BASE"]) == 2
     assert "expected NAME=VALUE" in capsys.readouterr().err
     assert PACK.main([*arguments, "--define", f"BASE={recipe.model}"]) == 0
     assert (tmp_path / "pack" / "pack.json").is_file()
-    assert UNPACK.main([recipe.model, str(tmp_path), str(tmp_path / "reader")]) == 1
+    assert UNPACK.main([recipe.model, str(tmp_path), str(tmp_path / "reader")]) == 2
     with pytest.raises(SystemExit):
         RUN.main([str(tmp_path), str(tmp_path / "out"), "--teacher-seconds", "1", "--seconds", "2"])
     assert "holds no pack.json" in capsys.readouterr().err
