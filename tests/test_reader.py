@@ -126,6 +126,26 @@ def test_reader_keeps_equal_texts_at_different_places(reader: Reader) -> None:
     assert places(reader.read("find rome", text)) == [("0", 0), ("0", 9), ("0", 18)]
 
 
+def test_reader_reads_a_title_with_passages_that_do_not_tell_it(reader: Reader) -> None:
+    text = "The ferry. It sails to oslo. It sails to rome."
+    document = Document(text, meta={"title": "The ferry"})
+    told, other = (Passage(document, Span(*span)) for span in ((0, 28), (29, len(text))))
+    untitled = [replace(one, document=Document(text)) for one in (told, other)]
+    begins, plain = (
+        [window.context_start for window, _, _ in reader.window_logits("find rome", given)]
+        for given in ([told, other], untitled)
+    )
+    assert (begins[0], begins[1]) == (plain[0], plain[1] + len(["the", "ferry", "."]))
+    (answer,) = reader.read("find rome", [told, other]).answers
+    assert (answer.text, answer.start) == ("rome", text.index("rome"))
+
+
+@pytest.mark.parametrize("title", ["", " ", None, 7, "rome"])
+def test_reader_finds_no_answer_in_a_title(reader: Reader, title: object) -> None:
+    reading = reader.read("find rome", {"text": "It sails to oslo.", "title": title})
+    assert reading.no_answer.chosen
+
+
 def test_reader_merges_overlapping_passages_of_one_document(reader: Reader) -> None:
     document = Document("Anna lives in Oslo and works in Rome and Oslo", id="a")
     passages = [Passage(document, Span(0, 22)), Passage(document, Span(10, 45)), Passage(document, Span(5, 30))]

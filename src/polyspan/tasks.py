@@ -11,9 +11,10 @@ import numpy as np
 from polyspan.decoding import Candidate, Decoded
 from polyspan.errors import InputError
 from polyspan.features import PairTokenizer, Tokens, WindowSettings, make_windows, with_blocks
-from polyspan.types import Document, Int32Array, Passage, Readable, Reading, Span, Window
+from polyspan.types import TITLE, Document, Int32Array, Passage, Readable, Reading, Span, Window
 
 CACHED_CHARS = 4_000_000
+_UNTITLED = np.zeros(0, np.int32)
 
 
 @dataclass(slots=True, eq=False)
@@ -87,9 +88,16 @@ class WindowCutter:
                 tokens = self._tokens_of(passage.text)
                 if passage.span.start:
                     tokens = replace(tokens, offsets=tokens.offsets + np.int32(passage.span.start))
-                windows = make_windows(task.ids, tokens, template, self._settings, task.contexts[number])
+                title = self._title_before(passage)
+                windows = make_windows(task.ids, tokens, template, self._settings, task.contexts[number], title)
                 yield from (replace(one, handicap=passage.handicap) for one in windows) if passage.handicap else windows
         task.taken = True
+
+    def _title_before(self, passage: Passage) -> Int32Array:
+        """The token ids of its document's title, if it has one and the passage itself does not tell it."""
+        title = passage.document.meta.get(TITLE)
+        told = not isinstance(title, str) or not title.strip() or title in passage.text
+        return _UNTITLED if told else self._tokens_of(f"{title}. ").ids
 
     def _tokens_of(self, text: str) -> Tokens:
         if text in self._tokens:

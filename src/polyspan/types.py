@@ -20,6 +20,9 @@ NoAnswerMode = Literal["auto", "on", "off"]
 LANGUAGE_CODE = "[a-z]{2,3}"
 """A regular expression for ISO 639 codes."""
 
+TITLE = "title"
+"""The entry of a document's ``meta`` that is read before each of its windows."""
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Span:

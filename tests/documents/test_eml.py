@@ -34,7 +34,7 @@ def test_eml_is_headers_and_text() -> None:
     message.set_content("Guten Tag,\n\ndie Fähre fährt um 9.\n")
     document = read_bytes(message.as_bytes(), "a.eml")
     assert document.text == f"{HEADERS}\n\nGuten Tag,\n\ndie Fähre fährt um 9."
-    assert document.meta == {"format": "eml"}
+    assert document.meta == {"format": "eml", "title": "Subject: Der neue Fährplan"}
 
 
 def test_eml_text_comes_before_its_html_and_html_where_the_text_is_blank() -> None:

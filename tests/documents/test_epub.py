@@ -52,7 +52,7 @@ def test_epub_chapters_come_in_the_order_of_the_spine(epub_bytes: bytes) -> None
     document = read_bytes(epub_bytes, "a.epub")
     assert document.text == "\n\n".join(map(chapter, ["two", "one", "three"]))
     assert document.page_starts == ()
-    assert document.meta == {"format": "epub"}
+    assert document.meta == {"format": "epub", "title": "two"}
 
 
 def test_epub_leaves_contents_and_pictures_out_and_reads_each_chapter_once() -> None:

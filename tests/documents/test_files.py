@@ -95,6 +95,23 @@ def test_files_document_id_is_the_path_as_given(folder: Path, monkeypatch: pytes
     assert read_document(Path("sub/c.html"), id="").id == ""
 
 
+@pytest.mark.parametrize(
+    ("name", "data", "title"),
+    [
+        ("a.html", b"<html><head><title>The\n ferry</title></head><body><nav>Home</nav><p>It sails.", "The ferry"),
+        ("a.html", b"<title> </title><h1>The ferry</h1><p>It sails.", "The ferry"),
+        ("a.md", b"---\ntitle: x\n---\n# The *ferry*\n\nIt sails.", "The ferry"),
+        ("a.txt", b"\n\n  The ferry \r\n\r\nIt sails.", "The ferry"),
+        ("a.txt", b"The ferry", None),
+        ("a.txt", b"----\nThe ferry", None),
+        ("a.txt", b"x" * 121 + b"\nThe ferry", None),
+        ("a.txt", b"x" * 120 + b"\nThe ferry", "x" * 120),
+    ],
+)
+def test_files_title_is_the_page_s_own_or_a_short_first_line(name: str, data: bytes, title: str | None) -> None:
+    assert read_bytes(data, name).meta.get("title") == title
+
+
 def test_files_folder_is_not_a_document(folder: Path) -> None:
     with pytest.raises(DocumentError, match="is a folder"):
         read_document(folder)

@@ -64,7 +64,7 @@ def test_pptx_slides_are_pages_of_title_body_and_notes(pptx_bytes: bytes) -> Non
     assert document.text == f"{slide}\n\n\n\nQuestions"
     assert document.page_starts == (0, len(slide) + 2, len(slide) + 4)
     assert document.page_at(document.text.index("Questions")) == 3
-    assert document.meta == {"format": "pptx"}
+    assert document.meta == {"format": "pptx", "title": "The ferry"}
 
 
 def test_pptx_title_comes_first_and_other_shapes_as_they_are_drawn() -> None:

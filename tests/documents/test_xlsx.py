@@ -70,7 +70,7 @@ def test_xlsx_sheets_are_pages_with_their_names() -> None:
     document = read_bytes(save(workbook), "a.xlsx")
     assert document.text == "Ferries\nName\tSeats\nAnna\t120\n\n\n\nPrices\nAdult\ttwo shillings"
     assert document.page_starts == (0, 29, 31)
-    assert document.meta == {"format": "xlsx"}
+    assert document.meta == {"format": "xlsx", "title": "Ferries"}
 
 
 @pytest.mark.parametrize(

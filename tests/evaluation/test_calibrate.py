@@ -82,6 +82,34 @@ def test_calibrate_fits_for_the_prior_whatever_share_the_data_has() -> None:
     )
 
 
+def test_calibrate_learns_what_lacks_an_answer_within_datasets_of_both_kinds() -> None:
+    observed = drawn(4_000)
+    # Its questions can all be answered, and its answers are longer: as such, that says nothing.
+    other = replace(drawn(4_000, seed=1), unanswerable=np.zeros(4_000, np.bool_), dataset=np.full(4_000, "three.json"))
+    other = replace(other, features={**other.features, "log_length": other.features["log_length"] + 3})
+    together = joined(observed, other)
+    assert fit_confidence(together).unanswerable == fit_confidence(observed).unanswerable
+    assert fit_threshold(together) == fit_threshold(observed)
+    assert fit_confidence(together).exact != fit_confidence(observed).exact
+
+
+def test_calibrate_learns_from_all_datasets_where_each_holds_one_kind() -> None:
+    observed = drawn(4_000)
+    parted = replace(observed, dataset=np.where(observed.unanswerable, "no.json", "yes.json"))
+    single = replace(observed, dataset=np.full(4_000, "one.json"))
+    assert fit_confidence(parted) == fit_confidence(single)
+    assert fit_threshold(parted) == fit_threshold(single)
+
+
+def joined(one: Observations, other: Observations) -> Observations:
+    features = {name: np.concatenate([column, other.features[name]]) for name, column in one.features.items()}
+    arrays = {
+        name: np.concatenate([getattr(one, name), getattr(other, name)])
+        for name in ("null_margin", "unanswerable", "exact", "f1", "alone", "context", "dataset")
+    }
+    return Observations(features=features, **arrays)
+
+
 def test_calibrate_probabilities_fall_with_null_score_windows_and_disagreement() -> None:
     observed = drawn(2_000)
     windows = np.where(observed.unanswerable, 0.0, np.random.default_rng(0).exponential(1.0, 2_000))

@@ -56,6 +56,27 @@ def test_windows_cover_own_and_overlap(
     assert (len(windows) == 0) == (size == 0)
 
 
+@given(title=st.integers(0, 100), size=st.integers(1, 600), template=st.sampled_from([BERT, ROBERTA]))
+def test_windows_read_the_title_before_their_piece_and_find_nothing_in_it(
+    title: int, size: int, template: PairTemplate
+) -> None:
+    settings = WindowSettings(max_seq_len=100, doc_stride=20)
+    ids = np.arange(5000, 5000 + title, dtype=np.int32)
+    context = context_of(size)
+    room = 100 - template.size - 3
+    kept = min(title, 32, room // 4)
+    owned: list[int] = []
+    for window in make_windows(question_of(3), context, template, settings, title=ids):
+        before = window.input_ids[: window.context_start]
+        assert before.tolist() == [*template.prefix, *question_of(3), *template.middle, *ids[:kept]]
+        assert len(window.input_ids) == len(window.type_ids) <= 100
+        assert set(window.type_ids[window.context_start - kept :]) == {template.context_type}
+        numbers = context_numbers(window)
+        np.testing.assert_array_equal(window.offsets, context.offsets[numbers])
+        owned += numbers[slice(*window.owned)]
+    assert owned == list(range(size))
+
+
 @given(size=st.integers(1, 400), doc_stride=st.integers(0, 50))
 def test_windows_are_no_more_than_needed(size: int, doc_stride: int) -> None:
     windows = list(make_windows(question_of(4), context_of(size), BERT, WindowSettings(107, doc_stride)))

@@ -9,7 +9,7 @@ from polyspan.documents.archives import archive_format
 from polyspan.documents.docx import read_docx
 from polyspan.documents.eml import read_eml
 from polyspan.documents.epub import read_epub
-from polyspan.documents.html import read_html
+from polyspan.documents.html import page_title, read_html
 from polyspan.documents.limits import MAX_FILE_BYTES, MAX_TEXT_BYTES, check_bytes, check_length
 from polyspan.documents.markdown import read_markdown
 from polyspan.documents.pdf import read_pdf
@@ -17,7 +17,7 @@ from polyspan.documents.plain import read_plain
 from polyspan.documents.pptx import read_pptx
 from polyspan.documents.xlsx import read_xlsx
 from polyspan.errors import DocumentError
-from polyspan.types import Document
+from polyspan.types import TITLE, Document
 
 _SUFFIXES = {
     "text": (".txt", ".text", ".log", ".rst", ".adoc", ".org", ".tex", ".csv", ".tsv", ".srt", ".vtt"),
@@ -60,6 +60,7 @@ _MAIL_HEADERS = (
 )
 _MAIL_HEADERS_WITHIN = 100_000
 _SURROGATES = re.compile("[\ud800-\udfff]")
+_LONGEST_TITLE = 120
 
 
 def read_document(path: Path, id: str | None = None) -> Document:  # noqa: A002 -- the word of Document.id
@@ -178,7 +179,15 @@ def _to_document(data: bytes, name: str, id: str) -> Document:  # noqa: A002 -- 
     check_length(len(text), name)
     if not text.strip():
         raise DocumentError(f"{name}: holds no text; name a file with text")
-    return Document(text, id, page_starts, {"format": kind})
+    title = (page_title(data, name) if kind == "html" else "") or _first_line(text)
+    return Document(text, id, page_starts, {"format": kind, **({TITLE: title} if title else {})})
+
+
+def _first_line(text: str) -> str:
+    """The first line that is not blank, where it is as short as a title, says something, and more follows."""
+    line, _, rest = text.strip().partition("\n")
+    line = " ".join(line.split())
+    return line if rest and len(line) <= _LONGEST_TITLE and any(map(str.isalpha, line)) else ""
 
 
 def _format(data: bytes, name: str) -> str:

@@ -29,6 +29,13 @@ def read_html(data: bytes, name: str) -> str:
     return html_to_text(decode(data, name, _declared_encoding(data)))
 
 
+def page_title(data: bytes, name: str) -> str:
+    """Return what a page calls itself, in one line; "" where it does not."""
+    from resiliparse.parse.html import HTMLTree
+
+    return " ".join((HTMLTree.parse(decode(data, name, _declared_encoding(data))).title or "").split())
+
+
 def read_xhtml(data: bytes, name: str, encoding: str | None = None) -> str:
     """Return the text of a page in XML, where any element may be closed as it is opened: ``<title/>``.
 

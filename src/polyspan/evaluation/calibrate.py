@@ -99,17 +99,20 @@ def questions_to_ask(datasets: Datasets, stored: NativeSettings, language: str |
 def fit_confidence(observed: Observations, prior: float = 0.5) -> Confidence:
     """The maps from features to probabilities, as if the share ``prior`` of all questions were unanswerable.
 
+    What a question's lacking an answer looks like is learnt within datasets that hold both kinds: datasets differ in
+    language, domain and length of text, and one of answerable questions alone would teach that its own are answerable.
+
     With all other features fixed, the probability that there is no answer never falls, and that the best span is right
     never rises, as the null margin rises, windows get more (the best of many is high by chance) or agree less. Data may
     say otherwise by accident, where long contexts happen to be the answerable ones. Raises InputError where a kind of
     question, or of outcome, is missing.
     """
-    absent = observed.unanswerable
-    answerable = observed.at(~absent)
+    both, weights = _within_datasets(observed, prior)
+    answerable = observed.at(~observed.unanswerable)
     everywhere = np.ones(answerable.exact.size)
     rightness = {name: -sign for name, sign in _DOUBTS.items()}
     return Confidence(
-        unanswerable=fit_logistic(observed.features, absent, prior_weights(absent, prior), _DOUBTS),
+        unanswerable=fit_logistic(both.features, both.unanswerable, weights, _DOUBTS),
         exact=fit_logistic(answerable.features, answerable.exact, everywhere, rightness),
     )
 
@@ -117,12 +120,12 @@ def fit_confidence(observed: Observations, prior: float = 0.5) -> Confidence:
 def fit_threshold(observed: Observations, prior: float = 0.5) -> float:
     """The threshold, in logits, with the highest expected F1 if the share ``prior`` of all questions is unanswerable.
 
-    It counts questions that were asked of their own context alone. What is best for just these (``best_threshold``) is
-    a matter of a few of them, so each null margin is blurred by a logistic kernel, whose width shrinks as questions get
-    more (Silverman, 1986, equation 3.28).
+    It counts questions that were asked of their own context alone, of the datasets that ``fit_confidence`` learns
+    from. What is best for just these is a matter of a few of them, so each null margin is blurred by a logistic
+    kernel, whose width shrinks as questions get more (Silverman, 1986, equation 3.28).
     """
-    observed = observed.at(observed.alone)
-    margins, gains = observed.null_margin, _gains(observed, prior)
+    both, weights = _within_datasets(observed.at(observed.alone), prior)
+    margins, gains = both.null_margin, _gains(both, weights)
     width = 1.06 * margins.std() * margins.size**-0.2
     tried = np.linspace(margins.min() - width, margins.max() + width, _TRIED)
     blurred = [(1 + np.tanh((threshold - margins) / width)) @ gains for threshold in tried]
@@ -130,19 +133,37 @@ def fit_threshold(observed: Observations, prior: float = 0.5) -> float:
 
 
 def best_threshold(observed: Observations, prior: float) -> float:
-    """The threshold, in logits, with the highest mean F1 on these questions, weighted as ``fit_threshold`` does.
+    """The threshold, in logits, with the highest mean F1 on these questions, all weighted for the ``prior`` together.
 
     It lies halfway between two null margins, or one logit beyond them all. Raises InputError where a kind is missing.
     """
+    gains = _gains(observed, prior_weights(observed.unanswerable, prior))
     levels, level = np.unique(observed.null_margin, return_inverse=True)
-    answered = np.concatenate([[0.0], np.bincount(level, weights=_gains(observed, prior)).cumsum()])
+    answered = np.concatenate([[0.0], np.bincount(level, weights=gains).cumsum()])
     between = np.concatenate([[levels[0] - 1], (levels[:-1] + levels[1:]) / 2, [levels[-1] + 1]])
     return float(between[answered.argmax()])
 
 
-def _gains(observed: Observations, prior: float) -> Floats:
-    """What answering each question adds to the sum of F1, instead of abstaining."""
-    return prior_weights(observed.unanswerable, prior) * (observed.f1 - observed.unanswerable)
+def _gains(observed: Observations, weights: Floats) -> Floats:
+    """What answering each question adds to the weighted sum of F1, instead of abstaining."""
+    return weights * (observed.f1 - observed.unanswerable)
+
+
+def _within_datasets(observed: Observations, prior: float) -> tuple[Observations, Floats]:
+    """The questions of all datasets that hold both kinds, and weights [n] by which each has the share ``prior``.
+
+    All questions, weighted together, where no dataset holds both. Raises InputError where a kind is missing.
+    """
+    _, number = np.unique(observed.dataset, return_inverse=True)
+    share = np.bincount(number, observed.unanswerable) / np.bincount(number)
+    both = (share > 0) & (share < 1)
+    if not both.any():
+        return observed, prior_weights(observed.unanswerable, prior)
+    weights = np.zeros(number.size)
+    for one in np.flatnonzero(both):
+        weights[number == one] = prior_weights(observed.unanswerable[number == one], prior)
+    rows = both[number]
+    return observed.at(rows), weights[rows]
 
 
 def calibrate(

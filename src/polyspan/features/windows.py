@@ -10,6 +10,10 @@ from polyspan.features.tokens import PairTemplate, Tokens
 from polyspan.types import Int32Array, Window
 
 SMALLEST_ROOM = 8
+TITLE_TOKENS = 32
+TITLE_SHARE = 4
+"""A title takes one in so many tokens of the room at most."""
+_NOTHING = np.zeros(0, np.int32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,12 @@ def window_slices(tokens: int, room: int, overlap: int) -> list[tuple[int, int]]
 
 
 def make_windows(
-    question: Int32Array, context: Tokens, template: PairTemplate, settings: WindowSettings, number: int = 0
+    question: Int32Array,
+    context: Tokens,
+    template: PairTemplate,
+    settings: WindowSettings,
+    number: int = 0,
+    title: Int32Array = _NOTHING,
 ) -> Iterator[Window]:
     """The windows of one question over one context; none over a context without tokens.
 
@@ -52,6 +61,8 @@ def make_windows(
         template: the model's special tokens.
         settings: sizes in tokens. An overlap of over half the room is cut to half of it.
         number: the context's number, which goes into the windows as it is.
+        title: token ids that each window reads before its piece of the context, as if they were of it, though no answer
+            lies in them; at most 32, and a quarter of the room, are read.
 
     Raises:
         InputError: if question and special tokens leave room for less than 8 tokens of context.
@@ -63,12 +74,14 @@ def make_windows(
             f"a window of max_seq_len {settings.max_seq_len} tokens leaves room for {room} tokens of context "
             f"beside a question of {len(question)}; raise max_seq_len or lower max_question_len"
         )
-    head = np.concatenate([template.prefix, question, template.middle]).astype(np.int32)
-    head_types = [*template.prefix_types, *[template.question_type] * len(question), *template.middle_types]
+    title = title[: min(TITLE_TOKENS, room // TITLE_SHARE)]
+    room -= len(title)
+    head = np.concatenate([template.prefix, question, template.middle, title]).astype(np.int32)
+    types_before = [*template.prefix_types, *[template.question_type] * len(question), *template.middle_types]
     overlap = min(settings.doc_stride, room // 2) if settings.step is None else max(0, room - settings.step)
     slices = window_slices(len(context), room, overlap)
     for position, (first, last) in enumerate(slices):
-        types = [*head_types, *[template.context_type] * (last - first), *template.suffix_types]
+        types = [*types_before, *[template.context_type] * (len(title) + last - first), *template.suffix_types]
         yield Window(
             context=number,
             input_ids=np.concatenate([head, context.ids[first:last], template.suffix]).astype(np.int32),
