@@ -187,8 +187,8 @@ class Reader:
 
         Args:
             question: any language; the model's best in those it was trained on.
-            documents: texts, Documents, Passages or mappings with "text" and perhaps "id". Those without text
-                are skipped. A text without an id gets its position as id.
+            documents: texts, Documents, Passages or mappings with "text" and perhaps "id" and "title". Those without
+                text are skipped. A text without an id gets its position as id.
             options: None takes ``self.defaults``.
 
         Raises:

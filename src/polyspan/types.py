@@ -21,7 +21,7 @@ LANGUAGE_CODE = "[a-z]{2,3}"
 """A regular expression for ISO 639 codes."""
 
 TITLE = "title"
-"""The entry of a document's ``meta`` that is read before each of its windows."""
+"""The entry of a document's ``meta`` that says what it is about."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -57,7 +57,8 @@ class Document:
     """A stored text. ``page_starts`` holds the character at which each page begins, if it has pages.
 
     Where only a part of the whole is at hand, ``part_start`` is the character of the whole at which ``text`` begins;
-    all offsets, also ``page_starts``, are those of the whole.
+    all offsets, also ``page_starts``, are those of the whole. A text in ``meta`` under ``TITLE`` is read before each
+    passage that does not hold it, so that "it sails at nine" is known to be said of the ferry; no answer lies in it.
     """
 
     text: str

@@ -108,7 +108,7 @@ def highlight_all(
     abstains = reader.threshold(reading, question) is not None
     for number in range(options.places if abstains else 1):
         asking = _Round(question, reader, reading, options, first=number == 0)
-        readings = reader.read_stream([(question, [rest.text]) for rest in going.values()], reading)
+        readings = reader.read_stream([(question, [rest.document]) for rest in going.values()], reading)
         further = {}
         for (piece, rest), read in zip(going.items(), readings, strict=True):
             place = asking.place(rest, read)
@@ -130,6 +130,11 @@ class _Rest:
     def text(self) -> str:
         """The pieces, one behind the other."""
         return "".join(self.passage.document.quote(piece) for piece in self.pieces)
+
+    @property
+    def document(self) -> Document:
+        """The same as a document of its own."""
+        return Document(self.text, meta=self.passage.document.meta)
 
     def whole(self, span: Span) -> Span:
         """Where a span of ``text`` stands in the document; of one that runs over a cut, the longest part."""

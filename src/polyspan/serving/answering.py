@@ -19,7 +19,7 @@ from polyspan.serving.schemas import (
     ReadingBody,
     TokenBody,
 )
-from polyspan.types import Document, Passage, Span
+from polyspan.types import TITLE, Document, Passage, Span
 
 
 def check_request(request: AnswerRequest, options: ServeOptions) -> None:
@@ -50,7 +50,10 @@ def answer(collection: Collection, request: AnswerRequest, batcher: MicroBatcher
         pipeline = collection.pipeline_of(limits)
     else:
         given = enumerate(request.documents)
-        documents = [Document(one.text, str(place) if one.id is None else one.id) for place, one in given]
+        documents = [
+            Document(one.text, str(place) if one.id is None else one.id, meta={TITLE: one.title})
+            for place, one in given
+        ]
         pipeline = QAPipeline(reader, documents, limits)
     reading = pipeline.ask(request.question, options, batcher)
     elapsed = round(1000 * (time.perf_counter() - began), 1)

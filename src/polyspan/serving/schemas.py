@@ -25,6 +25,7 @@ class GivenDocument(Strict):
     id: str | None = Field(
         default=None, description="Comes back as the answer's document; the place in the list without one."
     )
+    title: str = Field(default="", description="What the text is about; read with each of its passages.")
 
 
 class AnswerRequest(Strict):
