@@ -6,11 +6,14 @@
     python benchmarks/calibration.py CALIBRATED --fit FIT.json... --test TEST.json --kept KEPT
 
 Judged are the model's own calibration, beside one softmax over all windows' spans, and, with --fit, calibrations fitted
-here for other shares of unanswerable questions, from the same predictions, to show what the prior does.
+here from the same predictions: for other shares of unanswerable questions, to show what the prior does, and, for half
+of them, without each of the files that hold both kinds in turn, judged on it, to show how far a fit carries.
 """
 
 import argparse
 from pathlib import Path
+
+import numpy as np
 
 from measure import machine, write_result
 from polyspan.backends import find_model
@@ -30,6 +33,18 @@ def observations(paths: list[Path], kept: Path) -> Observations:
     """What was kept of some files."""
     said = {path.name: read_kept(predictions_file(kept, path.name)).predictions for path in paths}
     return observe_kept({path.name: read_squad(path) for path in paths}, said)
+
+
+def left_out(observed: Observations) -> dict[str, Report]:
+    """What a fit to the other files is worth on each file that holds both kinds of questions."""
+    found = {}
+    for name in np.unique(observed.dataset).tolist():
+        own = observed.dataset == name
+        if 0 < observed.unanswerable[own].mean() < 1:
+            others = observed.at(~own)
+            fitted = Calibration(fit_threshold(others), confidence=fit_confidence(others))
+            found[name] = judge(observed.at(own), fitted)
+    return found
 
 
 def figures(report: Report) -> dict[str, float | list[float]]:
@@ -57,8 +72,9 @@ def main() -> None:
         f"fitted for {p}": {f"tested at {q}": judge(test, one, q) for q in dict.fromkeys((p, 0.5))}
         for p, one in fitted.items()
     }
+    others = left_out(fit) if fit else {}
     print(" ".join(f"{name:>9}" for name in SHOWN))
-    for title, reports in {"own calibration": {"tested at 0.5": own}, **priors}.items():
+    for title, reports in {"own calibration": {"tested at 0.5": own}, **priors, "left out": others}.items():
         for share, report in reports.items():
             print(" ".join(f"{report.scores[name]:9.4f}" for name in SHOWN), title, share)
     write_result(
@@ -68,6 +84,7 @@ def main() -> None:
             "model": given.model,
             "own calibration": figures(own),
             "priors": {title: {share: figures(one) for share, one in found.items()} for title, found in priors.items()},
+            "left out": {name: figures(one) for name, one in others.items()},
             **machine(("polyspan", "onnxruntime")),
         },
     )

@@ -14,7 +14,7 @@ from polyspan.features import PairTokenizer, Tokens, WindowSettings, make_window
 from polyspan.types import TITLE, Document, Int32Array, Passage, Readable, Reading, Span, Window
 
 CACHED_CHARS = 4_000_000
-_UNTITLED = np.zeros(0, np.int32)
+TITLE_CHARS = 400
 
 
 @dataclass(slots=True, eq=False)
@@ -93,11 +93,12 @@ class WindowCutter:
                 yield from (replace(one, handicap=passage.handicap) for one in windows) if passage.handicap else windows
         task.taken = True
 
-    def _title_before(self, passage: Passage) -> Int32Array:
+    def _title_before(self, passage: Passage) -> Int32Array | None:
         """The token ids of its document's title, if it has one and the passage itself does not tell it."""
         title = passage.document.meta.get(TITLE)
-        told = not isinstance(title, str) or not title.strip() or title in passage.text
-        return _UNTITLED if told else self._tokens_of(f"{title}. ").ids
+        if not isinstance(title, str) or not title.strip() or title in passage.text:
+            return None
+        return self._tokens_of(f"{title[:TITLE_CHARS]}. ").ids
 
     def _tokens_of(self, text: str) -> Tokens:
         if text in self._tokens:

@@ -120,12 +120,12 @@ def fit_confidence(observed: Observations, prior: float = 0.5) -> Confidence:
 def fit_threshold(observed: Observations, prior: float = 0.5) -> float:
     """The threshold, in logits, with the highest expected F1 if the share ``prior`` of all questions is unanswerable.
 
-    It counts questions that were asked of their own context alone, of the datasets that ``fit_confidence`` learns
-    from. What is best for just these is a matter of a few of them, so each null margin is blurred by a logistic
-    kernel, whose width shrinks as questions get more (Silverman, 1986, equation 3.28).
+    It counts questions that were asked of their own context alone. What is best for just these (``best_threshold``) is
+    a matter of a few of them, so each null margin is blurred by a logistic kernel, whose width shrinks as questions get
+    more (Silverman, 1986, equation 3.28).
     """
-    both, weights = _within_datasets(observed.at(observed.alone), prior)
-    margins, gains = both.null_margin, _gains(both, weights)
+    observed = observed.at(observed.alone)
+    margins, gains = observed.null_margin, _gains(observed, prior)
     width = 1.06 * margins.std() * margins.size**-0.2
     tried = np.linspace(margins.min() - width, margins.max() + width, _TRIED)
     blurred = [(1 + np.tanh((threshold - margins) / width)) @ gains for threshold in tried]
@@ -133,20 +133,19 @@ def fit_threshold(observed: Observations, prior: float = 0.5) -> float:
 
 
 def best_threshold(observed: Observations, prior: float) -> float:
-    """The threshold, in logits, with the highest mean F1 on these questions, all weighted for the ``prior`` together.
+    """The threshold, in logits, with the highest mean F1 on these questions, weighted as ``fit_threshold`` does.
 
     It lies halfway between two null margins, or one logit beyond them all. Raises InputError where a kind is missing.
     """
-    gains = _gains(observed, prior_weights(observed.unanswerable, prior))
     levels, level = np.unique(observed.null_margin, return_inverse=True)
-    answered = np.concatenate([[0.0], np.bincount(level, weights=gains).cumsum()])
+    answered = np.concatenate([[0.0], np.bincount(level, weights=_gains(observed, prior)).cumsum()])
     between = np.concatenate([[levels[0] - 1], (levels[:-1] + levels[1:]) / 2, [levels[-1] + 1]])
     return float(between[answered.argmax()])
 
 
-def _gains(observed: Observations, weights: Floats) -> Floats:
-    """What answering each question adds to the weighted sum of F1, instead of abstaining."""
-    return weights * (observed.f1 - observed.unanswerable)
+def _gains(observed: Observations, prior: float) -> Floats:
+    """What answering each question adds to the sum of F1, instead of abstaining."""
+    return prior_weights(observed.unanswerable, prior) * (observed.f1 - observed.unanswerable)
 
 
 def _within_datasets(observed: Observations, prior: float) -> tuple[Observations, Floats]:

@@ -13,7 +13,6 @@ SMALLEST_ROOM = 8
 TITLE_TOKENS = 32
 TITLE_SHARE = 4
 """A title takes one in so many tokens of the room at most."""
-_NOTHING = np.zeros(0, np.int32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +50,7 @@ def make_windows(
     template: PairTemplate,
     settings: WindowSettings,
     number: int = 0,
-    title: Int32Array = _NOTHING,
+    title: Int32Array | None = None,
 ) -> Iterator[Window]:
     """The windows of one question over one context; none over a context without tokens.
 
@@ -74,14 +73,14 @@ def make_windows(
             f"a window of max_seq_len {settings.max_seq_len} tokens leaves room for {room} tokens of context "
             f"beside a question of {len(question)}; raise max_seq_len or lower max_question_len"
         )
-    title = title[: min(TITLE_TOKENS, room // TITLE_SHARE)]
-    room -= len(title)
-    head = np.concatenate([template.prefix, question, template.middle, title]).astype(np.int32)
+    told = np.zeros(0, np.int32) if title is None else title[: min(TITLE_TOKENS, room // TITLE_SHARE)]
+    room -= len(told)
+    head = np.concatenate([template.prefix, question, template.middle, told]).astype(np.int32)
     types_before = [*template.prefix_types, *[template.question_type] * len(question), *template.middle_types]
     overlap = min(settings.doc_stride, room // 2) if settings.step is None else max(0, room - settings.step)
     slices = window_slices(len(context), room, overlap)
     for position, (first, last) in enumerate(slices):
-        types = [*types_before, *[template.context_type] * (len(title) + last - first), *template.suffix_types]
+        types = [*types_before, *[template.context_type] * (len(told) + last - first), *template.suffix_types]
         yield Window(
             context=number,
             input_ids=np.concatenate([head, context.ids[first:last], template.suffix]).astype(np.int32),
