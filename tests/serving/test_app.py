@@ -70,6 +70,7 @@ def test_server_answers_a_batch_in_order(serve: Serve) -> None:
         ({"question": "x", "top_k": 1000}, "top_k: at most 50 answers"),
         ({"question": "x", "passages": 1000}, "passages: at most 50 passages"),
         ({"question": "x", "documents": [{"body": "y"}]}, "documents.0.text"),
+        ({"question": "x", "documents": [{"text": "y", "title": 7}]}, "documents.0.title"),
         ({"question": "x", "topk": 3}, "Extra inputs are not permitted"),
     ],
 )
@@ -157,6 +158,22 @@ def test_server_reads_questions_that_come_together_at_once(serve: Serve, monkeyp
     assert [one["answers"][0]["text"] for one in found] == ["Rome", "Oslo", "Paris"]
     assert max(together) > 1
     assert sum(together) == 3
+
+
+def test_server_reads_given_documents_with_their_titles(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    titles: list[Any] = []
+    read_stream = Reader.read_stream
+
+    def noted(reader: Reader, pairs: Any, *rest: Any) -> Iterator[Reading]:
+        asked = [(question, list(passages)) for question, passages in pairs]
+        titles.extend(passage.document.meta["title"] for _, passages in asked for passage in passages)
+        return read_stream(reader, asked, *rest)
+
+    monkeypatch.setattr(Reader, "read_stream", noted)
+    documents = [{"text": "Bert lives in Oslo .", "title": "Paris"}, {"text": "Anna lives in Rome ."}]
+    found = serve().post("/v1/answer", json={"question": "find paris", "documents": documents}).json()
+    assert sorted(titles) == ["", "Paris"]
+    assert found["no_answer"]["chosen"]
 
 
 def test_server_gives_up_on_what_takes_too_long(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
