@@ -1,4 +1,4 @@
-"""What a reader is worth on each development file, and what no-answer thresholds by language would gain there.
+"""What a reader is worth on each development file, and what calibrating by language would gain there.
 
     python benchmarks/language_thresholds.py MODEL FILE:LANG... --out FOLDER
 
@@ -8,7 +8,8 @@ Compared are the reader's own threshold, which may have been fitted to these ver
 files; one of each language that has unanswerable questions, taken by the language that is given, and by the one that
 is told of each question; and the threshold that is best for the file, which nobody can know before. All but the
 first and the last are cross-fitted by contexts, as in polyspan calibrate. Gains are over the common threshold. Where a
-file has both kinds of questions, they are weighted as if the share --prior were unanswerable.
+file has both kinds of questions, they are weighted as if the share --prior were unanswerable. Of such files also
+what the probabilities are worth: common ones at the common threshold, and the language's own at its own.
 """
 
 import argparse
@@ -25,14 +26,25 @@ from polyspan.backends import find_model
 from polyspan.datasets import read_squad, write_squad
 from polyspan.decoding import detect_language
 from polyspan.evaluation import predictions_file, read_kept
-from polyspan.evaluation.calibrate import FOLDS, best_threshold, fit_threshold, folds
+from polyspan.evaluation.calibrate import (
+    FOLDS,
+    best_threshold,
+    fit_confidence,
+    fit_language,
+    fit_threshold,
+    folds,
+)
 from polyspan.evaluation.observe import Observations, ask_alone, observe_kept
-from polyspan.metrics import prior_weights, threshold_table
+from polyspan.metrics import prior_weights, selective_scores, threshold_table
 from polyspan.metrics.arrays import Flags, Floats
 from polyspan.metrics.bootstrap import Estimate, bootstrap_estimates
 
 RESULT = Path(__file__).parent / "results" / "language_thresholds.json"
 OWN, COMMON, GIVEN, TOLD, BEST = "own", "common", "language", "told", "best"
+
+
+Judged = Mapping[str, Mapping[str, Estimate]]
+"""Of some questions, by the kind of probability, what it is worth: calibration error, Brier score and the others."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,7 +93,12 @@ def main() -> None:
         name: compare(read.observed.at(rows), {kind: values[rows] for kind, values in thresholds.items()}, given.prior)
         for name, rows in {**parts, "all": everywhere}.items()
     }
-    tables = {"own threshold": own_table(found), "gain in F1 over the common threshold": gain_table(found)}
+    probabilities = judge_probabilities(read, thresholds, given.prior)
+    tables = {
+        "own threshold": own_table(found),
+        "gain in F1 over the common threshold": gain_table(found),
+        "probabilities, 0 to 1": probability_table(probabilities),
+    }
     print("\n\n".join(f"{title}\n\n" + "\n".join(lines) for title, lines in tables.items()))
     write_result(
         given.result,
@@ -93,6 +110,10 @@ def main() -> None:
             "tables": tables,
             "threshold": {OWN: own, COMMON: fit_threshold(read.observed, given.prior), **fitted(read, given.prior)},
             "files": {name: asdict(one) for name, one in found.items()},
+            "probabilities": {
+                file: {kind: {name: asdict(one) for name, one in scores.items()} for kind, scores in kinds.items()}
+                for file, kinds in probabilities.items()
+            },
             **machine(("polyspan", "onnxruntime", "py3langid")),
         },
     )
@@ -164,6 +185,36 @@ def cross_fitted(observed: Observations, rows: Flags, prior: float) -> Floats:
     return np.array([fit_threshold(observed.at(rows & (fold != k)), prior) for k in range(FOLDS)])[fold]
 
 
+def judge_probabilities(read: Read, thresholds: Mapping[str, Floats], prior: float) -> dict[str, Judged]:
+    """Of each file with both kinds of questions, what the common and the language's own probabilities are worth."""
+    observed, fold = read.observed, folds(read.observed)
+    claimed = {COMMON: np.zeros((2, fold.size)), GIVEN: np.zeros((2, fold.size))}
+    for k in range(FOLDS):
+        general = fit_confidence(observed.at(fold != k), prior)
+        for rows in with_both_kinds(read).values():
+            held, seen = rows & (fold == k), observed.at(rows & (fold != k))
+            for kind, maps in ((COMMON, general), (GIVEN, fit_language(seen, general, prior))):
+                features = observed.at(held).features
+                claimed[kind][:, held] = maps.unanswerable.probability(features), maps.exact.probability(features)
+    found: dict[str, Judged] = {}
+    for name in np.unique(observed.dataset).tolist():
+        rows = observed.dataset == name
+        if 0 < observed.unanswerable[rows].mean() < 1:
+            of_file, weights = observed.at(rows), prior_weights(observed.unanswerable[rows], prior)
+            found[name.partition(".")[0]] = {
+                kind: selective_scores(*claims(of_file, both[:, rows], thresholds[kind][rows]), weights)
+                for kind, both in claimed.items()
+            }
+    return found
+
+
+def claims(observed: Observations, both: Floats, threshold: Floats) -> tuple[Floats, Flags]:
+    """The probability of what is shown, the answer or "no answer", and whether it is right, [n] each."""
+    abstained, (unanswerable, exact) = observed.null_margin > threshold, both
+    right = np.where(abstained, observed.unanswerable, observed.exact)
+    return np.where(abstained, unanswerable, (1 - unanswerable) * exact), right
+
+
 def compare(observed: Observations, thresholds: Mapping[str, Floats], prior: float) -> Compared:
     """The scores of some questions at each kind of threshold, with intervals of F1 and of its gains."""
     absent = observed.unanswerable
@@ -223,9 +274,20 @@ def gain_table(found: Mapping[str, Compared]) -> list[str]:
     return lines
 
 
-def with_interval(one: Estimate) -> str:
+def probability_table(probabilities: Mapping[str, Judged]) -> list[str]:
+    """Markdown: what common and the language's own probabilities are worth."""
+    columns = [(name, kind) for name in ("ece", "brier", "aurc") for kind in (COMMON, GIVEN)]
+    heads = ["file", *(f"{name}, {'common' if kind == COMMON else 'own'}" for name, kind in columns)]
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    for file, one in probabilities.items():
+        cells = (with_interval(one[kind][name], 3) for name, kind in columns)
+        lines.append(f"| {file} | {' | '.join(cells)} |")
+    return lines
+
+
+def with_interval(one: Estimate, digits: int = 1) -> str:
     """A figure and the ends of its interval."""
-    return f"{one.value:.1f} ({one.low:.1f} to {one.high:.1f})"
+    return f"{one.value:.{digits}f} ({one.low:.{digits}f} to {one.high:.{digits}f})"
 
 
 if __name__ == "__main__":

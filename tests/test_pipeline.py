@@ -1,9 +1,11 @@
+from collections.abc import Mapping
+
 import pytest
 
 from fake_scorer import FakeScorer
 from polyspan import Document, InputError, Passage, Reader, ReadOptions, Span
 from polyspan.backends import NativeSettings
-from polyspan.decoding import Calibration, StopRule
+from polyspan.decoding import Calibration, Confidence, LogisticMap, StopRule
 from polyspan.microbatch import MicroBatcher
 from polyspan.pipeline import PipelineOptions, QAPipeline
 
@@ -82,9 +84,11 @@ def test_pipeline_stream_tells_what_was_ranked_and_equals_single_questions() -> 
     assert [len(ranked) for ranked, _ in several.ask_stream(questions, ranked=1)] == [2] * 6
 
 
-def stopping(documents: list[Document], passages: int = 6, risk: float = 0.05) -> QAPipeline:
+def stopping(
+    documents: list[Document], passages: int = 6, risk: float = 0.05, languages: Mapping[str, Confidence] | None = None
+) -> QAPipeline:
     rule = StopRule(6, (1, 2, 4), ((0.01, 1.0), (0.05, 0.9)))
-    settings = NativeSettings(no_answer=True, calibration=Calibration(stop=rule))
+    settings = NativeSettings(no_answer=True, calibration=Calibration(stop=rule, confidences=languages or {}))
     return QAPipeline(Reader(FakeScorer(WORDS), settings), documents, PipelineOptions(passages, risk))
 
 
@@ -110,3 +114,12 @@ def test_pipeline_refuses_to_stop_without_a_rule_for_it() -> None:
     for risk in (-0.1, 1.0, float("nan")):
         with pytest.raises(InputError, match="stop_risk must be a probability"):
             PipelineOptions(3, risk)
+
+
+def test_pipeline_refuses_to_stop_by_probabilities_of_a_language() -> None:
+    level = LogisticMap(0.0, {})
+    early = stopping([Document("Rome", id="a")], languages={"de": Confidence(level, level)})
+    assert early.ask("find rome").answers
+    for language in ("de", "auto"):
+        with pytest.raises(InputError, match="leave the language out, or set stop_risk to 0"):
+            early.ask("find rome", ReadOptions(language=language))

@@ -433,6 +433,20 @@ def test_reader_takes_the_threshold_of_the_language_that_it_is_told(scorer: Fake
     assert not reader.read("find rome", "Anna lives in Rome", own).no_answer.chosen
 
 
+def test_reader_takes_the_probabilities_of_the_language_that_it_is_told(scorer: FakeScorer) -> None:
+    own = Confidence(CONFIDENCE.unanswerable.rescaled(1, -2), CONFIDENCE.exact.rescaled(1, 3))
+    calibration = Calibration(confidence=CONFIDENCE, confidences={"de": own})
+    reader = Reader(scorer, NativeSettings(no_answer=True, calibration=calibration))
+    plain, french, german, told = (
+        says(reader.read(GERMAN, "Anna lives in Rome", ReadOptions(language=language)))
+        for language in (None, "fr", "de", "auto")
+    )
+    assert plain == french
+    assert german == told
+    assert german[0] < plain[0]
+    assert german[1] > plain[1]
+
+
 def test_reader_tells_its_threshold_unless_each_question_has_its_own(scorer: FakeScorer) -> None:
     reader = calibrated(scorer, de=-20.0)
     assert reader.threshold(ReadOptions()) == reader.settings.calibration.no_answer_threshold

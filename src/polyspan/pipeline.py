@@ -120,6 +120,11 @@ class QAPipeline:
         ``ranked`` passages are told, more than are read if need be, but never fewer.
         """
         options = self.reader.defaults if options is None else options
+        if self._stop is not None and options.language is not None and self.reader.settings.calibration.confidences:
+            raise InputError(
+                f"{self.reader.scorer.name} has probabilities of single languages, which its stop rule does not know; "
+                "leave the language out, or set stop_risk to 0 to read all passages"
+            )
         waiting: deque[list[Passage]] = deque()
 
         def pairs() -> Iterator[tuple[str, list[Passage]]]:

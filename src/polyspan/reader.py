@@ -225,14 +225,23 @@ class Reader:
         """
         if options.no_answer_threshold is not None:
             return options.no_answer_threshold
-        calibration, language = self.settings.calibration, options.language
-        if not self.settings.no_answer:
+        each = options.language == AUTO_LANGUAGE and self.settings.calibration.thresholds
+        if not self.settings.no_answer or (each and question is None):
             return None
-        if language == AUTO_LANGUAGE and calibration.thresholds:
-            if question is None:
-                return None
-            language = detect_language(question)
-        return calibration.threshold(language)
+        return self._calibration(options, question).no_answer_threshold
+
+    def _calibration(self, options: ReadOptions, question: str | None) -> Calibration:
+        """That of the options' or the question's language, with the options' own threshold."""
+        calibration, language = self.settings.calibration, options.language
+        if language == AUTO_LANGUAGE:
+            language = detect_language(question) if question and calibration.languages else None
+        own = options.no_answer_threshold
+        calibration = calibration.of(language)
+        return calibration if own is None else replace(calibration, no_answer_threshold=own)
+
+    def _null_counts(self, options: ReadOptions) -> bool:
+        """Whether the null score means something."""
+        return bool(self.settings.no_answer) or options.no_answer_threshold is not None
 
     def read_stream(
         self,
@@ -293,7 +302,7 @@ class Reader:
             top_k=max(_per_window(options), RUNNERS_UP),
             overlap_threshold=options.overlap_threshold,
             temperature=self.settings.calibration.span_temperature,
-            null_trained=bool(self.settings.no_answer) or options.no_answer_threshold is not None,
+            null_trained=self._null_counts(options),
         )
 
     def _open_tasks(
@@ -306,7 +315,7 @@ class Reader:
         """All pairs as tasks whose first windows can be taken."""
         for question, documents in pairs:
             ids = self.scorer.tokenizer.encode(checked_question(question)).ids
-            task = Task(question, ids, as_passages(documents), self.threshold(options, question))
+            task = Task(question, ids, as_passages(documents), self._calibration(options, question))
             if len(ids) > options.max_question_len:
                 task.notices.append(
                     f"the question has {len(ids)} tokens; only the first {options.max_question_len} were read "
@@ -343,9 +352,8 @@ class Reader:
             options.overlap_threshold,
             options.top_k if options.top_k_per_document is None else options.top_k_per_document,
         )[: options.top_k]
-        threshold, calibration = task.threshold, self.settings.calibration
-        if threshold is not None:
-            calibration = replace(calibration, no_answer_threshold=threshold)
+        calibration = task.calibration
+        threshold = calibration.no_answer_threshold if self._null_counts(options) else None
         log_mass = float(np.logaddexp.reduce([decoded.log_mass for decoded in task.decoded], initial=-np.inf))
         features = _features(task, merged, calibration, log_mass, options) if merged else {}
         margin = merged[0].null_margin + options.no_answer_bias if merged else np.inf

@@ -8,7 +8,7 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
-from polyspan.decoding import Candidate, Decoded
+from polyspan.decoding import Calibration, Candidate, Decoded
 from polyspan.errors import InputError
 from polyspan.features import PairTokenizer, Tokens, WindowSettings, make_windows, with_blocks
 from polyspan.types import TITLE, Document, Int32Array, Passage, Readable, Reading, Span, Window
@@ -19,7 +19,7 @@ TITLE_CHARS = 400
 
 @dataclass(slots=True, eq=False)
 class Task:
-    """One question: what it reads, above which ``threshold`` it has no answer, and what was found so far.
+    """One question: what it reads, by which ``calibration`` it is answered, and what was found so far.
 
     ``ids`` are the question's tokens; ``contexts`` holds for each passage the position of the first one of the same
     document. ``windows`` are those of the first ``opened`` passages that were not taken yet, and ``taken`` says that
@@ -30,7 +30,7 @@ class Task:
     question: str
     ids: Int32Array
     passages: list[Passage | None]
-    threshold: float | None
+    calibration: Calibration
     notices: list[str] = field(default_factory=list)
     contexts: list[int] = field(init=False)
     windows: Iterator[Window] = field(default_factory=lambda: iter(()))

@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -110,17 +111,23 @@ def test_calibration_probabilities_fall_and_add_up_to_one_at_most(
 
 
 def test_calibration_knows_languages() -> None:
-    calibration = Calibration(1.0, thresholds={"de": -2.0})
-    assert [calibration.threshold(language) for language in (None, "de", "fr")] == [1, -2, 1]
+    other = replace(FITTED, exact=FITTED.exact.rescaled(0.5, 1.0))
+    calibration = Calibration(1.0, thresholds={"de": -2.0}, confidence=FITTED, confidences={"fr": other})
+    assert calibration.languages == {"de", "fr"}
+    assert calibration.of(None) == calibration.of("pl") == Calibration(1.0, confidence=FITTED)
+    assert calibration.of("de") == Calibration(-2.0, confidence=FITTED)
+    assert calibration.of("fr") == Calibration(1.0, confidence=other)
 
 
 @pytest.mark.parametrize("fitted", [None, FITTED])
 @pytest.mark.parametrize("thresholds", [{}, {"de": -2.0}])
 def test_calibration_comes_back_from_json(fitted: Confidence | None, thresholds: dict[str, float]) -> None:
-    calibration = Calibration(1.0, thresholds=thresholds, confidence=fitted)
+    own = dict.fromkeys(thresholds, FITTED)
+    calibration = Calibration(1.0, thresholds=thresholds, confidence=fitted, confidences=own)
     content = json.loads(json.dumps(calibration.to_json()))
     assert Calibration.from_json(content) == calibration
-    assert ("thresholds" in content, "confidence" in content) == (bool(thresholds), fitted is not None)
+    assert {"thresholds", "confidences"} & {*content} == ({"thresholds", "confidences"} if thresholds else set())
+    assert ("confidence" in content) == (fitted is not None)
 
 
 @pytest.mark.parametrize("threshold", [math.nan, infinity])

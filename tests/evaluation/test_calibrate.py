@@ -222,18 +222,29 @@ def test_calibrate_carries_probabilities_over_to_datasets_of_one_kind() -> None:
     assert unanswerable.scores["ece"] == pytest.approx(0, abs=1e-9)
 
 
-def test_calibrate_one_language_moves_its_threshold_alone() -> None:
+def test_calibrate_one_language_leaves_all_others_alone() -> None:
     observed = drawn(400)
     stored = calibrate(observed).calibration
     shifted = {**observed.features, "null_margin": observed.null_margin + 5}
     other = replace(observed, features=shifted, null_margin=observed.null_margin + 5)
     result = calibrate(other, stored=stored, language="de")
-    assert result.calibration == replace(stored, thresholds={"de": fit_threshold(other)})
+    assert result.calibration.of("fr") == stored
+    assert result.calibration.of("de").confidence != stored.confidence
     assert result.calibration.thresholds["de"] == pytest.approx(stored.no_answer_threshold + 5, abs=1e-6)
     assert result.report.signature["language"] == "de"
     both = calibrate(other, stored=result.calibration, language="fr").calibration
-    assert sorted(both.thresholds) == ["de", "fr"]
-    assert calibrate(observed, stored=both).calibration.thresholds == {}
+    assert sorted(both.thresholds) == sorted(both.confidences) == ["de", "fr"]
+    assert not calibrate(observed, stored=both).calibration.languages
+
+
+def test_calibrate_a_language_makes_its_probabilities_right() -> None:
+    stored = calibrate(drawn(1_000)).calibration
+    observed = drawn(2_000, seed=1)
+    lifted = observed.null_margin + 5
+    other = replace(observed, features={**observed.features, "null_margin": lifted}, null_margin=lifted)
+    general, own = judge(other, stored), calibrate(other, stored=stored, language="de")
+    assert own.report.scores["ece"] < 0.05 < general.scores["ece"]
+    assert own.report.scores["brier"] < general.scores["brier"]
 
 
 @pytest.mark.parametrize(
@@ -311,13 +322,13 @@ def test_calibrate_refuses_models_that_never_learnt_to_abstain() -> None:
         questions_to_ask(many(100, 100, BOTH), ABSTAINS, "de")
 
 
-def test_calibrate_asks_among_others_unless_for_a_threshold_alone() -> None:
+def test_calibrate_asks_some_among_others() -> None:
     datasets = many(100, 100, BOTH)
     asked = questions_to_ask(datasets, ABSTAINS)
     assert sum(len(one.documents) == 1 for one in asked) == 200
     assert len(asked) == 200 + 2 * 7
     stored = replace(ABSTAINS, calibration=Calibration(confidence=LAW))
-    assert len(questions_to_ask(datasets, stored, "de")) == 200
+    assert questions_to_ask(datasets, stored, "de") == asked
 
 
 def test_calibrate_reports_questions_among_others_apart() -> None:

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polyspan.decoding import FEATURES
+from polyspan.decoding import FEATURES, LogisticMap, Term
 from polyspan.errors import InputError
-from polyspan.evaluation.logistic import fit_logistic
+from polyspan.evaluation.logistic import fit_logistic, rescale
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -81,3 +81,37 @@ def test_logistic_refuses_a_single_outcome(weights: Floats) -> None:
     labels = np.arange(10) < (5 if weights.min() == 0 else 10)
     with pytest.raises(InputError, match="both outcomes"):
         fit_logistic({MARGIN: np.arange(10.0)}, labels, weights)
+
+
+GENERAL = LogisticMap(0.5, {MARGIN: Term(0.8, -99, 99)})
+
+
+def test_rescale_finds_how_other_data_differs() -> None:
+    columns, labels = drawn(50_000, 0.5 * 0.5 - 1.0, 0.5 * 0.8)
+    found = rescale(GENERAL, columns, labels, np.ones(labels.size))
+    wanted = GENERAL.rescaled(0.5, -1.0)
+    assert found.bias == pytest.approx(wanted.bias, abs=0.05)
+    assert found.terms[MARGIN].weight == pytest.approx(wanted.terms[MARGIN].weight, abs=0.02)
+    assert (found.terms[MARGIN].low, found.terms[MARGIN].high) == (-99, 99)
+
+
+def test_rescale_leaves_the_map_to_data_that_says_nothing() -> None:
+    columns, labels = drawn(4, 0.5, 0.8)
+    assert rescale(GENERAL, columns, labels, np.zeros(4) + 1e-9).probability(columns) == pytest.approx(
+        GENERAL.probability(columns)
+    )
+    # Few questions of one outcome pull at it, but no farther than their number bears out.
+    few = rescale(GENERAL, columns, np.ones(4, np.bool_), np.ones(4)).probability(columns)
+    many = {name: np.tile(column, 99) for name, column in columns.items()}
+    more = rescale(GENERAL, many, np.ones(396, np.bool_), np.ones(396)).probability(columns)
+    assert (GENERAL.probability(columns) < few).all()
+    assert few.mean() < more.mean() < 1
+
+
+@given(bias=st.floats(-3, 3), weight=st.floats(-3, 3), seed=st.integers(0, 9))
+def test_rescale_never_turns_a_map_around(bias: float, weight: float, seed: int) -> None:
+    columns, labels = drawn(60, bias, weight, seed=seed)
+    found = rescale(GENERAL, columns, labels, np.ones(60))
+    assert found.terms[MARGIN].weight >= 0
+    if found.terms[MARGIN].weight == 0:
+        assert found.probability(columns).mean() == pytest.approx(labels.mean(), abs=0.05)

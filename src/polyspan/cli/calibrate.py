@@ -43,7 +43,9 @@ WIDTH = max(map(len, TABLE))
     show_default=True,
     help="The share of questions without an answer to fit for.",
 )
-@click.option("--language", metavar="CODE", help="Fit only the threshold of this language, the language of DATA.")
+@click.option(
+    "--language", metavar="CODE", help="Fit only threshold and probabilities of this language, the language of DATA."
+)
 @click.option(
     "--early-stop",
     is_flag=True,
@@ -172,7 +174,7 @@ def _print(result: Calibrated, language: str | None) -> None:
         )
         click.echo(f"{name:6} " + "   ".join(shown))
     at_threshold = ", ".join(f"{name} {scores[name]:.2f}" for name in AT_THRESHOLD)
-    click.echo(f"no-answer threshold {result.calibration.threshold(language):.2f}: {at_threshold}")
+    click.echo(f"no-answer threshold {result.calibration.of(language).no_answer_threshold:.2f}: {at_threshold}")
     click.echo(" ".join(f"{name:>{WIDTH}}" for name in TABLE) + "  file")
     reports = {**result.datasets, "all": result.report, "among other documents": result.among_others}
     for file, report in reports.items():

@@ -1,7 +1,7 @@
 """Margins and features to probabilities, with numbers that were fitted once and stored beside the model."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,8 @@ class Calibration:
     ``no_answer_threshold`` is in logits, on the null margin: above it the answer is "no answer"; ``thresholds`` are
     those of single languages, by ISO 639 code. ``no_answer_temperature`` and ``span_temperature`` divide logits
     (temperature scaling, Guo et al., 2017). ``confidence``, where there is one, gives the probabilities in their
-    stead; then temperatures only tell how spans share what it leaves. ``stop``, where there is one, says by these
-    probabilities when ranked passages that are left need not be read.
+    stead, in single languages those of ``confidences``; then temperatures only tell how spans share what it leaves.
+    ``stop``, where there is one, says by the general probabilities when ranked passages that are left need not be read.
     """
 
     no_answer_threshold: float = 0.0
@@ -27,6 +27,7 @@ class Calibration:
     span_temperature: float = 1.0
     thresholds: Mapping[str, float] = field(default_factory=dict)
     confidence: Confidence | None = None
+    confidences: Mapping[str, Confidence] = field(default_factory=dict)
     stop: StopRule | None = None
 
     def __post_init__(self) -> None:
@@ -42,18 +43,30 @@ class Calibration:
         confidence, stop = content.get("confidence"), content.get("stop")
         parts = {
             "confidence": None if confidence is None else Confidence.from_json(confidence),
+            "confidences": {code: Confidence.from_json(one) for code, one in content.get("confidences", {}).items()},
             "stop": None if stop is None else StopRule.from_json(stop),
         }
         return cls(**{**content, **parts})
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values; ``thresholds``, ``confidence`` and ``stop`` only where there are any."""
-        optional = {"thresholds", "confidence", "stop"}
+        """Plain values; those of languages, ``confidence`` and ``stop`` only where there are any."""
+        optional = {"thresholds", "confidence", "confidences", "stop"}
         return {name: value for name, value in asdict(self).items() if name not in optional or value}
 
-    def threshold(self, language: str | None) -> float:
-        """The no-answer threshold, in logits, of a language; the general one where it has none of its own."""
-        return self.no_answer_threshold if language is None else self.thresholds.get(language, self.no_answer_threshold)
+    @property
+    def languages(self) -> set[str]:
+        """Those that have something of their own."""
+        return {*self.thresholds, *self.confidences}
+
+    def of(self, language: str | None) -> "Calibration":
+        """The calibration of a language alone; of the general one what it has not of its own."""
+        return replace(
+            self,
+            no_answer_threshold=self.thresholds.get(language or "", self.no_answer_threshold),
+            thresholds={},
+            confidence=self.confidences.get(language or "", self.confidence),
+            confidences={},
+        )
 
     def no_answer_probability(self, null_margin: float, features: Mapping[str, float] | None = None) -> float:
         """Probability, 0 to 1, that abstaining is right.

@@ -1,7 +1,7 @@
 """The numbers that tell a right answer from a wrong one, and fitted maps from them to probabilities."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -102,12 +102,21 @@ class LogisticMap:
         """What ``dataclasses.asdict`` made of one; TypeError, AttributeError or ModelError where it is none."""
         return cls(**{**content, "terms": {name: Term(**term) for name, term in content.get("terms", {}).items()}})
 
-    def probability(self, features: Mapping[str, float | Floats]) -> Floats:
-        """0 to 1, of the features' shape: that of one reading, or [n]."""
+    def logit(self, features: Mapping[str, float | Floats]) -> Floats:
+        """The probability's logit, of the features' shape: that of one reading, or [n]."""
         logit = np.full(np.shape(next(iter(features.values()))), self.bias, np.float64)
         for name, term in self.terms.items():
             logit = logit + term.weight * np.clip(features[name], term.low, term.high)
-        return 1 / (1 + np.exp(-np.clip(logit, -700, 700)))
+        return logit
+
+    def probability(self, features: Mapping[str, float | Floats]) -> Floats:
+        """0 to 1, of the features' shape."""
+        return 1 / (1 + np.exp(-np.clip(self.logit(features), -700, 700)))
+
+    def rescaled(self, slope: float, shift: float) -> "LogisticMap":
+        """The map whose logit is ``slope`` x this one's + ``shift``."""
+        terms = {name: replace(term, weight=slope * term.weight) for name, term in self.terms.items()}
+        return LogisticMap(slope * self.bias + shift, terms)
 
 
 @dataclass(frozen=True, slots=True)

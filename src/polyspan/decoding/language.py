@@ -1,4 +1,4 @@
-"""The language of a question, for models that have thresholds by language."""
+"""The language of a question, for models that are calibrated for single languages."""
 
 from functools import cache
 from typing import Any
@@ -13,7 +13,7 @@ def detect_language(text: str) -> str | None:
     """The ISO 639-1 code of a text's language as py3langid tells it; None where that is unsure, or there is none.
 
     It is unsure where no language is more likely than all others together. All that it knows compete, whether a model
-    has a threshold for them or not: one that was left out would be taken for its nearest relative, and surely so. The
+    is calibrated for them or not: one that was left out would be taken for its nearest relative, and surely so. The
     first call loads the detector, which takes about a second and 100 MB of memory.
 
     Raises:

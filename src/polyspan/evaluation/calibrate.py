@@ -11,7 +11,7 @@ from polyspan.backends import NativeSettings
 from polyspan.datasets.shared import normalise_context
 from polyspan.decoding import Calibration, Confidence
 from polyspan.errors import DatasetError, InputError
-from polyspan.evaluation.logistic import fit_logistic
+from polyspan.evaluation.logistic import fit_logistic, rescale
 from polyspan.evaluation.observe import (
     MOST_DOCUMENTS,
     Asked,
@@ -73,7 +73,7 @@ class Calibrated:
 def questions_to_ask(datasets: Datasets, stored: NativeSettings, language: str | None = None) -> list[Asked]:
     """What to ask a model of the settings ``stored``: each question alone and some among others.
 
-    A ``language``'s threshold needs no others. They come mixed, so that a progress bar tells the truth.
+    They come mixed, so that a progress bar tells the truth.
 
     Raises, before anything is read:
         InputError: where the model never learnt to abstain, or ``language`` makes no sense.
@@ -92,8 +92,7 @@ def questions_to_ask(datasets: Datasets, stored: NativeSettings, language: str |
             "answerable questions": (len(alone) - unanswerable, 2 * FOLDS),
         }
     )
-    asked = alone if language is not None else alone + ask_among_others(datasets)
-    return sorted(asked, key=lambda one: (one.dataset, one.example.id))
+    return sorted(alone + ask_among_others(datasets), key=lambda one: (one.dataset, one.example.id))
 
 
 def fit_confidence(observed: Observations, prior: float = 0.5) -> Confidence:
@@ -114,6 +113,20 @@ def fit_confidence(observed: Observations, prior: float = 0.5) -> Confidence:
     return Confidence(
         unanswerable=fit_logistic(both.features, both.unanswerable, weights, _DOUBTS),
         exact=fit_logistic(answerable.features, answerable.exact, everywhere, rightness),
+    )
+
+
+def fit_language(observed: Observations, general: Confidence, prior: float = 0.5) -> Confidence:
+    """The maps of one language: the general ones' logits stretched and shifted to what its questions say.
+
+    As ``fit_confidence`` has them: a few hundred questions of one kind of text are too few to weigh features anew.
+    """
+    both, weights = _within_datasets(observed, prior)
+    answerable = observed.at(~observed.unanswerable)
+    everywhere = np.ones(answerable.exact.size)
+    return Confidence(
+        unanswerable=rescale(general.unanswerable, both.features, both.unanswerable, weights),
+        exact=rescale(general.exact, answerable.features, answerable.exact, everywhere),
     )
 
 
@@ -181,7 +194,7 @@ def calibrate(
         observed: the questions.
         prior: share of unanswerable questions to fit and report for, above 0 and below 1.
         stored: the model's calibration; needed for a ``language``.
-        language: an ISO 639 code. Fits nothing but this language's threshold, and keeps the rest of ``stored``.
+        language: an ISO 639 code. Fits this language's threshold and probabilities, and keeps the rest of ``stored``.
         source: what the reports' signatures say of the model.
 
     Raises:
@@ -195,8 +208,9 @@ def calibrate(
     _check_enough(_needed(observed))
 
     def fit(seen: Observations) -> Fitted:
-        kept = None if language is None else stored.confidence
-        return fit_confidence(seen, prior) if kept is None else kept, fit_threshold(seen, prior)
+        general = None if language is None else stored.confidence
+        confidence = fit_confidence(seen, prior) if general is None else fit_language(seen, general, prior)
+        return confidence, fit_threshold(seen, prior)
 
     confidence, threshold = fit(observed)
     verdicts = _cross_fit(observed, fit)
@@ -210,7 +224,11 @@ def calibrate(
     return Calibrated(
         Calibration(threshold, confidence=confidence)
         if language is None
-        else replace(stored, thresholds={**stored.thresholds, language: threshold}),
+        else replace(
+            stored,
+            thresholds={**stored.thresholds, language: threshold},
+            confidences={**stored.confidences, language: confidence},
+        ),
         report(alone),
         {name: report(alone & (observed.dataset == name), dataset=name) for name in names},
         None if alone.all() else report(~alone, documents=f"2 to {MOST_DOCUMENTS}"),
@@ -253,7 +271,7 @@ def _check_language(language: str | None, stored: Calibration) -> None:
     if language is not None and re.fullmatch(LANGUAGE_CODE, language) is None:
         raise InputError(f"language {language!r}: expected an ISO 639 code such as 'de'")
     if language is not None and stored.confidence is None:
-        raise InputError("a language's threshold needs a calibrated model; calibrate it without a language first")
+        raise InputError("a language's calibration needs a calibrated model; calibrate it without a language first")
 
 
 def _cross_fit(observed: Observations, fit: Callable[[Observations], Fitted]) -> Verdicts:

@@ -66,7 +66,7 @@ def reading_options(
     """
     abstain = mode == "on" or (mode == "auto" and any(not example.answers for example in examples))
     options = replace(reader.defaults, top_k=1, return_no_answer=abstain)
-    return replace(options, language=language) if language in reader.settings.calibration.thresholds else options
+    return replace(options, language=language) if language in reader.settings.calibration.languages else options
 
 
 def origin_of(reader: Reader, weights: str, dataset: Signature, options: ReadOptions) -> Origin:

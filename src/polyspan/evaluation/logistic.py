@@ -1,4 +1,4 @@
-"""Logistic regression on a few features, by Newton's method."""
+"""Logistic regression on a few features, and on another map's logit, by Newton's method."""
 
 from collections.abc import Mapping
 
@@ -45,7 +45,7 @@ def fit_logistic(
     kept = [name for name, column in features.items() if np.ptp(column[counted]) > 0]
     while True:
         design = np.stack([(features[name] - means[name]) / scales[name] for name in kept] + [np.ones(labels.size)], 1)
-        *found, bias = _newton(design, labels.astype(np.float64), weights)
+        *found, bias = _newton(design, labels, weights, np.append(np.full(len(kept), PENALTY), 0.0))
         wrong = [name for name, weight in zip(kept, found, strict=True) if weight * (signs or {}).get(name, 0) < 0]
         if not wrong:
             break
@@ -58,18 +58,40 @@ def fit_logistic(
     return LogisticMap(float(bias), terms)
 
 
-def _newton(design: Floats, labels: Floats, weights: Floats) -> Floats:
-    """Coefficients [m] of the columns [n, m]; the last one is not penalised."""
-    penalty = np.full(design.shape[1], PENALTY)
-    penalty[-1] = 0.0
+def rescale(general: LogisticMap, features: Mapping[str, Floats], labels: Flags, weights: Floats) -> LogisticMap:
+    """A map for other data, its logit a line in that of the ``general`` one (Platt, 1999).
+
+    As ``fit_logistic``, with the general map's logit as the one feature, but that slope and bias are penalised for how
+    far they are from the general map itself, so that few labels change little. A slope is never negative.
+
+    Args:
+        general: a map.
+        features: columns [n], by name.
+        labels: whether what the probability is for came true.
+        weights: 0 or more, 1 on average.
+    """
+    logits = general.logit(features)
+    mean = np.average(logits, weights=weights)
+    scale = max(_LEAST_SCALE, np.sqrt(np.average((logits - mean) ** 2, weights=weights)))
+    design = np.stack([(logits - mean) / scale, np.ones(logits.size)], 1)
+    added, bias = _newton(design, labels, weights, np.full(2, PENALTY), logits)
+    slope = 1 + added / scale
+    if slope < 0:  # the labels contradict the map
+        (bias,) = _newton(design[:, 1:], labels, weights, np.full(1, PENALTY))
+        return general.rescaled(0.0, float(bias))
+    return general.rescaled(float(slope), float(bias - (slope - 1) * mean))
+
+
+def _newton(design: Floats, labels: Flags, weights: Floats, penalty: Floats, offset: Floats | float = 0.0) -> Floats:
+    """Coefficients [m] of the columns [n, m], each with its ``penalty`` [m]; ``offset`` [n] is added to the logits."""
 
     def loss(at: Floats) -> float:
-        logits = design @ at
+        logits = offset + design @ at
         return float(weights @ (np.logaddexp(0, logits) - labels * logits) + at @ (penalty * at) / 2)
 
     found = np.zeros(design.shape[1])
     for _ in range(_STEPS):
-        probability = (1 + np.tanh(design @ found / 2)) / 2
+        probability = (1 + np.tanh((offset + design @ found) / 2)) / 2
         slope = design.T @ (weights * (probability - labels)) + penalty * found
         curvature = (design.T * (weights * probability * (1 - probability))) @ design + np.diag(penalty + _SMALL)
         step = np.linalg.solve(curvature, slope)

@@ -25,7 +25,7 @@ _SEAMS = tuple(re.compile(pattern) for pattern in (r"(?<=\S) (?=\S)", r"\s(?=\S)
 _BLOCK_SEAM = re.compile(r"\t|\n\s*\n")
 _COMPOSED = "각ệが"
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_WHITESPACE = np.array([ord(c) for c in map(chr, range(0x3001)) if c.isspace()], np.uint32)
+_WHITESPACE = np.array([chr(code).isspace() for code in range(0x3002)])  # by code point; none is whitespace behind
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -248,7 +248,7 @@ def _trimmed(text: str, offsets: Int32Array) -> Int32Array:
     """Offsets without the whitespace that tokenizers count to a word."""
     characters = np.frombuffer(text.encode("utf-32-le"), np.uint32)
     places = np.arange(len(text), dtype=np.int32)
-    blank = np.isin(characters, _WHITESPACE)
+    blank = _WHITESPACE[np.minimum(characters, _WHITESPACE.size - 1)]
     following = np.append(np.where(blank, len(text), places), len(text))
     preceding = np.append(0, np.where(blank, 0, places + 1))
     start = np.minimum(np.minimum.accumulate(following[::-1])[::-1][offsets[:, 0]], offsets[:, 1])

@@ -109,7 +109,7 @@ def test_folders_say_what_farm_cannot_hold(folder_of: FolderOf, tmp_path: Path) 
     folder.write_settings(replace(folder.settings, calibration=Calibration(1.0, thresholds={"de": 2.0})))
     notes = convert_folder(source, tmp_path / "farm").notes
     assert any("pickles and not written" in note for note in notes)
-    assert any("thresholds by language" in note for note in notes)
+    assert any("of single languages" in note for note in notes)
 
 
 def test_folders_are_written_whole_or_not_at_all(folder_of: FolderOf, tmp_path: Path) -> None:

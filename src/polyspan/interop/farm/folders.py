@@ -142,6 +142,6 @@ def _lost(source: ModelFolder) -> tuple[str, ...]:
     for name, value in (("fitted probabilities", calibration.confidence), ("stop rule", calibration.stop)):
         if value is not None:
             notes.append(f"the {name} of polyspan.json have no place in FARM's layout")
-    if calibration.thresholds:
-        notes.append("thresholds by language have no place in FARM's layout")
+    if calibration.languages:
+        notes.append("thresholds and probabilities of single languages have no place in FARM's layout")
     return tuple(notes)
