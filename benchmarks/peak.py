@@ -10,6 +10,7 @@ import argparse
 import random
 import time
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import openvino
 from openvino import opset15 as ops
 
 from measure import machine, write_result
-from polyspan import BackendOptions, Reader, ReadOptions
+from polyspan import BackendOptions, Reader
 from polyspan.backends import ModelFolder, SpanScorer
 from polyspan.datasets import read_squad
 from polyspan.features import Batch
@@ -119,7 +120,7 @@ def main() -> None:
     reader = Reader(counting, opened.settings)
     chosen = random.Random(given.seed).sample(read_squad(given.dataset), given.questions)  # noqa: S311 -- no secret
     pairs = [(example.question, [example.context]) for example in chosen]
-    options = ReadOptions(top_k=1)
+    options = replace(reader.defaults, top_k=1)
     list(reader.read_stream(pairs[:20], options))
     counting.batches.clear()
     before, began, asked = peak(given.threads), time.perf_counter(), 0
