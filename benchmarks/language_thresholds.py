@@ -2,7 +2,8 @@
 
     python benchmarks/language_thresholds.py MODEL FILE:LANG... --out FOLDER
 
-polyspan evaluate reads the files, keeps what the reader says in FOLDER, and goes on there after an interruption.
+polyspan evaluate reads the files, keeps what the reader says in FOLDER, and goes on there after an interruption. With
+--as-kept nothing is read: FOLDER holds it all, by whichever calibration, which changes nothing of what is used here.
 
 Compared are the reader's own threshold, which may have been fitted to these very files; a common threshold for all
 files; one of each language that has unanswerable questions, taken by the language that is given, and by the one that
@@ -73,6 +74,7 @@ def main() -> None:
     parser.add_argument("model", help="a folder, a hub id, or default")
     parser.add_argument("files", metavar="FILE:LANG", nargs="+", type=file_and_language)
     parser.add_argument("--out", type=Path, required=True, help="folder for what the reader says")
+    parser.add_argument("--as-kept", action="store_true", help="read nothing, take what the folder holds")
     parser.add_argument("--prior", type=float, default=0.5, help="share of unanswerable questions to fit for")
     parser.add_argument("--sample", type=int, default=0, help="questions of each kind of a file at most; 0: all")
     parser.add_argument("--result", type=Path, default=RESULT)
@@ -80,9 +82,11 @@ def main() -> None:
     languages: dict[Path, str] = dict(given.files)
     if given.sample:
         languages = {write_sample(path, given.out, given.sample): language for path, language in languages.items()}
-    keep_predictions(given.model, languages, given.out)
+    if not given.as_kept:
+        keep_predictions(given.model, languages, given.out)
     read = read_all(languages, given.out)
-    own = find_model(given.model).settings.calibration.no_answer_threshold
+    folder = find_model(given.model)
+    own = folder.settings.calibration.no_answer_threshold
     thresholds = fit_thresholds(read, own, given.prior)
     everywhere = np.ones(read.observed.exact.size, np.bool_)
     parts = {
@@ -104,7 +108,7 @@ def main() -> None:
         given.result,
         {
             "what": "exact match and F1 (over characters where a script has no spaces), 0 to 100, with 95 % intervals",
-            "model": given.model,
+            "model": folder.name,
             "prior": given.prior,
             "sample": given.sample,
             "tables": tables,
