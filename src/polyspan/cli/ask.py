@@ -61,7 +61,7 @@ from polyspan.types import Answer, Reading
 @click.option(
     "--language",
     metavar="CODE|auto",
-    help="Decide about 'no answer' by the model's threshold for this language, if it has one; auto: the question's.",
+    help="Take the model's threshold and probabilities for this language, if it has any; auto: the question's.",
 )
 @click.option("--fail-on-no-answer", is_flag=True, help="Exit with 1 when there is no answer.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
