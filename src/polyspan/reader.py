@@ -70,11 +70,12 @@ class ReadOptions:
     own null margin is above the threshold. ``language``, an ISO 639 code such as "de", takes the model's threshold and
     probabilities for it, if it has any; "auto" those for the question's language (see ``detect_language``). A
     probability that was fitted (see ``Calibration.confidence``) stays the same whatever threshold and bias are given,
-    and holds for the lengths and the ``overlap_threshold`` that it was fitted with, the model's own. Lengths are in tokens; ``doc_stride`` is the
-    overlap of neighbouring windows, ``overlap_threshold`` (0 to 1) what two answers may share, ``context_chars`` the
-    length of the text shown around an answer, ``batch_tokens`` how many tokens are scored at once. Models that quantise
-    a batch by its largest value answer otherwise in company; 1 scores each window alone. ``step``, where it is given,
-    stands in place of ``doc_stride``: the tokens from one window's begin to the next one's.
+    and holds for the lengths and the ``overlap_threshold`` that it was fitted with, the model's own. Lengths are in
+    tokens; ``doc_stride`` is the overlap of neighbouring windows, ``overlap_threshold`` (0 to 1) what two answers may
+    share, ``context_chars`` the length of the text shown around an answer, ``batch_tokens`` how many tokens are scored
+    at once. Models that quantise a batch by its largest value answer otherwise in company; 1 scores each window alone.
+    ``step``, where it is given, stands in place of ``doc_stride``: the tokens from one window's begin to the next
+    one's.
     """
 
     top_k: int = 5
