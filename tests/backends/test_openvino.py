@@ -13,7 +13,7 @@ import pytest
 import tiny
 from polyspan.backends import BackendOptions, ModelFolder, NativeSettings, SpanScorer, open_scorer
 from polyspan.errors import InputError, ModelError
-from polyspan.features import Batch, WindowSettings, collate, make_windows
+from polyspan.features import Batch, WindowSettings, collate, make_windows, widen
 
 pytest.importorskip("torch")
 pytest.importorskip("onnx")
@@ -52,6 +52,24 @@ def bert(onnx_of: FolderOf, tmp_path: Path) -> Path:
 def test_openvino_equals_onnxruntime(architecture: str, onnx_of: FolderOf) -> None:
     folder = onnx_of(architecture)
     assert difference(opened(folder), opened(folder, "onnx")) < 1e-4
+
+
+def test_openvino_is_given_few_shapes_and_no_position_too_many(bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def noted(batch: Batch, tokens: int, pad_id: int) -> Batch:
+        seen.append(tokens)
+        return widen(batch, tokens, pad_id)
+
+    monkeypatch.setattr("polyspan.backends.openvino.widen", noted)
+    exact, scorer = opened(bert, "onnx"), opened(bert)
+    assert difference(scorer, exact) < 1e-4
+    (tokens,) = {len(row) for row in batch_of(scorer).input_ids}
+    assert tokens % 16
+    assert seen == [tokens - tokens % 16 + 16]
+    scorer.max_seq_len = tokens + 1
+    assert difference(scorer, exact) < 1e-4
+    assert seen[1] == tokens + 1
 
 
 def test_openvino_computes_in_bfloat16_when_asked(onnx_of: FolderOf) -> None:

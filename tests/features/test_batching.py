@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polyspan.features import Batch, collate, plan_batches
+from polyspan.features import Batch, collate, plan_batches, widen
 from polyspan.types import Int64Array, Window
 
 lengths = st.lists(st.integers(0, 512), max_size=80)
@@ -56,3 +56,5 @@ def test_batching_pads_to_a_multiple(multiple: int, size: int) -> None:
     assert not batch.attention_mask[:, 5:].any()
     for padded, short in zip(arrays_of(batch), arrays_of(plain), strict=True):
         np.testing.assert_array_equal(padded[:, :5], short)
+    for padded, wide in zip(arrays_of(batch), arrays_of(widen(plain, size, 9)), strict=True):
+        np.testing.assert_array_equal(padded, wide)

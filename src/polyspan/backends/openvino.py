@@ -9,7 +9,7 @@ import numpy as np
 from polyspan.backends.folder import PACKED, ModelFolder, one_line
 from polyspan.backends.onnx import OUTPUTS, check_signature, copy_model, inputs_of
 from polyspan.errors import InputError, MissingExtraError, ModelError
-from polyspan.features import Batch
+from polyspan.features import Batch, round_up, widen
 from polyspan.types import FloatArray
 
 try:
@@ -18,6 +18,8 @@ except ImportError as error:
     raise MissingExtraError("the OpenVINO backend", "openvino") from error
 
 PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}
+# For each new shape OpenVINO builds new kernels, which takes several times as long as running them once.
+PAD_TO = 16
 
 
 class OpenVinoScorer:
@@ -43,12 +45,17 @@ class OpenVinoScorer:
 
     def score(self, batch: Batch) -> tuple[FloatArray, FloatArray]:
         """Start and end logits, both float32 [windows, tokens]."""
+        tokens = batch.input_ids.shape[1]
+        width = round_up(tokens, PAD_TO)
+        if self.max_seq_len is not None:  # there may be no positions behind it
+            width = max(tokens, min(width, self.max_seq_len))
+        batch = widen(batch, width, self.tokenizer.pad_id)
         try:
             request = self._idle.get_nowait()
         except Empty:  # a request holds the memory of one batch, so each thread at work needs its own
             request = self._model.create_infer_request()
         found = request.infer(inputs_of(batch, self._inputs))
-        start, end = (np.array(found[name], np.float32) for name in OUTPUTS)
+        start, end = (np.array(found[name][:, :tokens], np.float32) for name in OUTPUTS)
         self._idle.put(request)
         return start, end
 

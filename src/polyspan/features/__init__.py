@@ -1,6 +1,6 @@
 """Question and context to windows of token ids with character offsets."""
 
-from polyspan.features.batching import Batch, collate, plan_batches
+from polyspan.features.batching import Batch, collate, plan_batches, round_up, widen
 from polyspan.features.targets import NULL_TARGET, span_targets
 from polyspan.features.tokens import (
     PairTemplate,
@@ -25,7 +25,9 @@ __all__ = [
     "collate",
     "make_windows",
     "plan_batches",
+    "round_up",
     "span_targets",
+    "widen",
     "with_blocks",
     "without_surrogates",
 ]

@@ -47,7 +47,7 @@ def plan_batches(lengths: Sequence[int], token_budget: int) -> Iterator[list[int
 def collate(windows: Sequence[Row], pad_id: int, multiple: int = 1) -> Batch:
     """Pads windows on the right, to the longest of them and on to a ``multiple``."""
     longest = max(len(window.input_ids) for window in windows)
-    shape = len(windows), -(-longest // multiple) * multiple
+    shape = len(windows), round_up(longest, multiple)
     batch = Batch(np.full(shape, pad_id, np.int64), np.zeros(shape, np.int64), np.zeros(shape, np.int64))
     for row, window in enumerate(windows):
         size = len(window.input_ids)
@@ -55,3 +55,18 @@ def collate(windows: Sequence[Row], pad_id: int, multiple: int = 1) -> Batch:
         batch.attention_mask[row, :size] = 1
         batch.type_ids[row, :size] = window.type_ids
     return batch
+
+
+def widen(batch: Batch, tokens: int, pad_id: int) -> Batch:
+    """The batch with padding on the right up to so many tokens."""
+    added = (0, 0), (0, tokens - batch.input_ids.shape[1])
+    return Batch(
+        np.pad(batch.input_ids, added, constant_values=pad_id),
+        np.pad(batch.attention_mask, added),
+        np.pad(batch.type_ids, added),
+    )
+
+
+def round_up(tokens: int, multiple: int) -> int:
+    """The next ``multiple``."""
+    return -(-tokens // multiple) * multiple

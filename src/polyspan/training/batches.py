@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from polyspan.errors import InputError
+from polyspan.features import round_up
 
 PAD_TO = 32
 NEIGHBOURS = 50
@@ -30,7 +31,7 @@ class BatchSettings:
 
 def padded_length(length: int) -> int:
     """The next multiple of 32."""
-    return -(-length // PAD_TO) * PAD_TO
+    return round_up(length, PAD_TO)
 
 
 def plan_epoch(
