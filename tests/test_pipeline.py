@@ -120,6 +120,7 @@ def test_pipeline_refuses_to_stop_by_probabilities_of_a_language() -> None:
     level = LogisticMap(0.0, {})
     early = stopping([Document("Rome", id="a")], languages={"de": Confidence(level, level)})
     assert early.ask("find rome").answers
+    assert early.ask("find rome", ReadOptions(language="fr")) == early.ask("find rome")
     for language in ("de", "auto"):
         with pytest.raises(InputError, match="leave the language out, or set stop_risk to 0"):
             early.ask("find rome", ReadOptions(language=language))

@@ -486,6 +486,8 @@ def test_reader_needs_a_detector_only_where_the_model_has_thresholds_by_language
     with pytest.raises(MissingExtraError):
         calibrated(scorer, de=-20.0).read(GERMAN, "Anna lives in Rome", options)
     assert not scorer.batches
+    own = ReadOptions(language="auto", no_answer_threshold=0)
+    assert texts(calibrated(scorer, de=-20.0).read(GERMAN, "Anna lives in Rome", own)) == ["Rome"]
 
 
 @pytest.mark.parametrize("language", ["", "DE", "german", "de-AT", 3])

@@ -10,7 +10,7 @@ from polyspan.backends import BackendOptions, open_encoder
 from polyspan.errors import InputError
 from polyspan.folding import fold_answers
 from polyspan.microbatch import MicroBatcher
-from polyspan.reader import EarlyStop, Reader, ReadOptions
+from polyspan.reader import AUTO_LANGUAGE, EarlyStop, Reader, ReadOptions
 from polyspan.retrieval import PassageRanking, RetrievalOptions, cut_passages
 from polyspan.types import Document, Passage, Reading
 
@@ -120,10 +120,11 @@ class QAPipeline:
         ``ranked`` passages are told, more than are read if need be, but never fewer.
         """
         options = self.reader.defaults if options is None else options
-        if self._stop is not None and options.language is not None and self.reader.settings.calibration.confidences:
+        own = self.reader.settings.calibration.confidences
+        if self._stop is not None and own and options.language in {*own, AUTO_LANGUAGE}:
             raise InputError(
-                f"{self.reader.scorer.name} has probabilities of single languages, which its stop rule does not know; "
-                "leave the language out, or set stop_risk to 0 to read all passages"
+                f"{self.reader.scorer.name} has probabilities of its own for {', '.join(own)}, which its stop rule "
+                "does not know; leave the language out, or set stop_risk to 0 to read all passages"
             )
         waiting: deque[list[Passage]] = deque()
 

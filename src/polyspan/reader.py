@@ -224,19 +224,18 @@ class Reader:
         None where the null score does not count, as the model never learnt it and the options give no threshold of
         their own; and where each question has its own threshold, but none is given.
         """
-        if options.no_answer_threshold is not None:
-            return options.no_answer_threshold
-        each = options.language == AUTO_LANGUAGE and self.settings.calibration.thresholds
-        if not self.settings.no_answer or (each and question is None):
+        by_question = options.language == AUTO_LANGUAGE and self.settings.calibration.thresholds
+        unknown = by_question and question is None and options.no_answer_threshold is None
+        if unknown or not self._null_counts(options):
             return None
         return self._calibration(options, question).no_answer_threshold
 
     def _calibration(self, options: ReadOptions, question: str | None) -> Calibration:
         """That of the options' or the question's language, with the options' own threshold."""
-        calibration, language = self.settings.calibration, options.language
+        calibration, language, own = self.settings.calibration, options.language, options.no_answer_threshold
         if language == AUTO_LANGUAGE:
-            language = detect_language(question) if question and calibration.languages else None
-        own = options.no_answer_threshold
+            differs = calibration.languages if own is None else calibration.confidences
+            language = detect_language(question) if question and differs else None
         calibration = calibration.of(language)
         return calibration if own is None else replace(calibration, no_answer_threshold=own)
 
